@@ -1,0 +1,1 @@
+"""Amanah: something entrusted to you."""

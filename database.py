@@ -1,0 +1,99 @@
+"""Amanah's own tables: two sets of metadata, the engines that reach them, and the version counter of each tenant.
+
+``core`` lives in the application's database (staged entries must share the business transaction). ``trail`` lives in the
+same PostgreSQL database, or, on SQLite, in a file of its own beside the application's, because SQLite has one writer at
+a time and recording a read must never wait for somebody's open business transaction.
+
+Amanah talks to its own tables through synchronous drivers only, whatever the application uses.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, String, Table, create_engine, make_url, select
+from sqlalchemy.pool import QueuePool
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+_NAMES = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+core = MetaData(naming_convention=_NAMES)
+trail = MetaData(naming_convention=_NAMES)
+
+TENANT_ID = String(64)
+"""A tenant's identifier: lower-case letters, digits and dashes, at most 64."""
+
+PLATFORM = "platform"
+"""The reserved tenant whose trail takes what happens before a tenant is known."""
+
+version = Table(
+    "amanah_version",
+    core,
+    Column("tenant_id", TENANT_ID, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+"""One row per tenant, bumped in the transaction of every change of its members, grants, roles, purposes or rules."""
+
+
+def bump(connection: Connection, tenant_id: str) -> int:
+    """Raise the tenant's version by one in the caller's transaction and return it.
+
+    The first call for a tenant creates the row with version 1.
+    """
+    changed = connection.execute(
+        version.update().where(version.c.tenant_id == tenant_id).values(version=version.c.version + 1)
+    )
+    if not changed.rowcount:
+        connection.execute(version.insert().values(tenant_id=tenant_id, version=1))
+    return int(connection.execute(select(version.c.version).where(version.c.tenant_id == tenant_id)).scalar_one())
+
+
+def own_url(url: str | URL) -> URL:
+    """The URL by which Amanah itself reaches the database that the application reaches by ``url``.
+
+    Same place, synchronous driver: aiosqlite becomes the standard library's sqlite3; asyncpg and others psycopg.
+    """
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite+pysqlite")
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def trail_url(url: str | URL) -> URL:
+    """Where the trail of the application at ``url`` lives: the same PostgreSQL database, or a SQLite file beside it."""
+    own = own_url(url)
+    if own.get_backend_name() != "sqlite" or not own.database:
+        return own
+    path = Path(own.database)
+    return own.set(database=str(path.with_name(f"{path.stem}-trail{path.suffix}")))
+
+
+def own_engine(url: str | URL, **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's own options
+    """An engine for Amanah's own tables. SQLite is opened in WAL mode with ``synchronous=FULL`` and foreign keys on."""
+    own = own_url(url)
+    options.setdefault("hide_parameters", True)
+    if own.get_backend_name() != "sqlite":
+        return create_engine(own, pool_pre_ping=True, **options)
+    database = own.database or ":memory:"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(database, timeout=30.0, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        return connection
+
+    return create_engine(own, creator=connect, poolclass=QueuePool, **options)

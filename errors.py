@@ -1,0 +1,427 @@
+"""Every way in which Amanah says no, one class per situation.
+
+Each class carries three sentences in English that are also the message ids of the catalogues: *what* was stopped, *why*,
+and the *remedy*. Placeholders (``{resource}``) are filled from keyword facts. Facts are names from declarations and
+policies (a resource, a purpose, a role, a file's name), never personal values: an error may be logged by anybody.
+
+``code`` is stable and public (problem documents, the trail, the docs). ``status`` is the HTTP status that the gate gives.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .i18n import N_
+
+
+class AmanahError(Exception):
+    """Base of every error of this library; catch it to catch them all."""
+
+    code: ClassVar[str] = "amanah"
+    status: ClassVar[int] = 500
+    what: ClassVar[str] = N_("Amanah stopped this operation.")
+    why: ClassVar[str] = ""
+    remedy: ClassVar[str] = ""
+
+    def __init__(self, **facts: object) -> None:
+        """Keep ``facts`` (never personal values) for the sentences."""
+        self.facts: dict[str, object] = facts
+        self.decision_id: str | None = None
+        super().__init__(self.sentence())
+
+    def sentence(self) -> str:
+        """What, why and remedy as one English text, for tracebacks and terminals."""
+        return " ".join(part.format_map(_Facts(self.facts)) for part in (self.what, self.why, self.remedy) if part)
+
+
+class _Facts(dict[str, object]):
+    """Facts in which a missing one shows as its own name instead of raising a second error over the first."""
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+
+# -- configuration: wrong before the first request -----------------------------------------------------------------
+
+
+class ConfigurationError(AmanahError):
+    """The guard was put together wrongly; raised while building it."""
+
+    code = "configuration"
+    what = N_("Amanah cannot start with this configuration.")
+    why = "{detail}"
+
+
+class DeclarationError(ConfigurationError):
+    """A declaration of a table, column or route that cannot be kept."""
+
+    code = "declaration"
+    what = N_("A declaration cannot be kept.")
+    why = "{detail}"
+
+
+class DatabaseNotMigrated(ConfigurationError):
+    """Amanah's own tables are missing or of another version."""
+
+    code = "database-not-migrated"
+    status = 503
+    what = N_("The request was stopped: Amanah's own tables are not ready.")
+    why = N_("They are missing or belong to another version of the library.")
+    remedy = N_("Run: amanah db upgrade")
+
+
+class KeyFileMissing(ConfigurationError):
+    """The key file named in the settings does not exist."""
+
+    code = "key-file-missing"
+    status = 503
+    what = N_("No sealed value can be read or written.")
+    why = N_("There is no key file at {path}.")
+    remedy = N_("Restore the file from its backup, or create a first one with: amanah keys init")
+
+
+class KeyFileUnreadable(ConfigurationError):
+    """The key file exists and cannot be read, or holds something else than keys, or is open to other users."""
+
+    code = "key-file-unreadable"
+    status = 503
+    what = N_("No sealed value can be read or written.")
+    why = N_("The key file at {path} cannot be used: {detail}.")
+    remedy = N_("Give the service's own user a readable file of mode 600 in the documented format.")
+
+
+class KeyFileWrong(ConfigurationError):
+    """The key file is readable and is not the one under which this database's tenant keys were wrapped."""
+
+    code = "key-file-wrong"
+    status = 503
+    what = N_("No sealed value can be read or written.")
+    why = N_("The key file does not hold the key {key_id} that wrapped this tenant's keys, or holds another one of that name.")
+    remedy = N_("Restore the key file that belongs to this database.")
+
+
+# -- unavailable: nothing is wrong with the request; a part that it needs is away -----------------------------------
+
+
+class Unavailable(AmanahError):
+    """A part without which nothing may be answered is away: the client gets 503 and no data."""
+
+    code = "unavailable"
+    status = 503
+    what = N_("The request was stopped and nothing was disclosed.")
+    remedy = N_("Try again in a moment; if it stays so, tell the operator of this service.")
+
+
+class TrailUnavailable(Unavailable):
+    """The trail cannot be written, so nothing may be read."""
+
+    code = "trail-unavailable"
+    why = N_("The access could not be recorded in the trail.")
+
+
+class TrailFull(TrailUnavailable):
+    """The bounded queue of the trail's writer is full."""
+
+    code = "trail-full"
+    why = N_("Too many accesses are waiting to be recorded in the trail.")
+
+
+class TrailRolledBack(TrailUnavailable):
+    """The trail is shorter than a checkpoint that was published: appending would hide the loss."""
+
+    code = "trail-rolled-back"
+    why = N_("The trail is shorter than a checkpoint that was already published.")
+    remedy = N_("The database was probably restored from a backup. Do not delete anything; tell the compliance officer.")
+
+
+class KeysUnavailable(Unavailable):
+    """The key provider is away and the key is not in memory."""
+
+    code = "keys-unavailable"
+    why = N_("The keys of this tenant cannot be reached.")
+
+
+class PolicyUnavailable(Unavailable):
+    """The policy cannot be read or does not load."""
+
+    code = "policy-unavailable"
+    why = N_("The tenant's policy could not be read.")
+
+
+# -- refusals: who, where from, for what -----------------------------------------------------------------------------
+
+
+class Refusal(AmanahError):
+    """The policy's or the gate's no to this access. Always recorded in the trail."""
+
+    code = "refused"
+    status = 403
+    what = N_("The request was stopped.")
+
+
+class NotHttps(Refusal):
+    """A plain HTTP request that may not be redirected (it could carry a body)."""
+
+    code = "https-required"
+    status = 403
+    why = N_("It came over plain HTTP, where anybody on the way can read it.")
+    remedy = N_("Send it again over https.")
+
+
+class NotIdentified(Refusal):
+    """Nobody is signed in."""
+
+    code = "not-identified"
+    status = 401
+    why = N_("Nobody is signed in.")
+    remedy = N_("Sign in and send the request again.")
+
+
+class TokenInvalid(Refusal):
+    """A bearer token that was not issued by whom it claims, or is malformed."""
+
+    code = "token-invalid"
+    status = 401
+    why = N_("The sign-in token is not genuine or not meant for this service.")
+    remedy = N_("Sign in again.")
+
+
+class TokenExpired(Refusal):
+    """A genuine bearer token past its time."""
+
+    code = "token-expired"
+    status = 401
+    why = N_("The sign-in has expired.")
+    remedy = N_("Sign in again.")
+
+
+class TenantUnknown(Refusal):
+    """The identity names a tenant that does not exist here."""
+
+    code = "tenant-unknown"
+    why = N_("The organisation of this sign-in is not known here.")
+    remedy = N_("Check the address, or ask the operator of this service.")
+
+
+class TenantSuspended(Refusal):
+    """The tenant exists and is suspended or closed."""
+
+    code = "tenant-suspended"
+    why = N_("This organisation is suspended.")
+    remedy = N_("Ask the administrator of your organisation.")
+
+
+class NotAMember(Refusal):
+    """The actor is no active member of the tenant."""
+
+    code = "not-a-member"
+    why = N_("You are not an active member of this organisation.")
+    remedy = N_("Ask the administrator of your organisation for an invitation.")
+
+
+class RouteUndeclared(Refusal):
+    """A route that nobody declared is denied."""
+
+    code = "route-undeclared"
+    why = N_("The route {route} is not declared to Amanah, so nobody may use it.")
+    remedy = N_("Declare it with its resource, action and purposes.")
+
+
+class PurposeMissing(Refusal):
+    """Several purposes would do and the request names none."""
+
+    code = "purpose-missing"
+    why = N_("It does not say for which purpose the data is wanted. This route serves: {purposes}.")
+    remedy = N_("Name one of them in the header Amanah-Purpose.")
+
+
+class PurposeRepeated(Refusal):
+    """The purpose is named twice: a gateway and the app could read different ones."""
+
+    code = "purpose-repeated"
+    status = 400
+    why = N_("It names more than one purpose.")
+    remedy = N_("Send exactly one Amanah-Purpose header.")
+
+
+class PurposeUnknown(Refusal):
+    """The purpose is not in the tenant's register."""
+
+    code = "purpose-unknown"
+    why = N_("The purpose that it names is not in your organisation's register.")
+    remedy = N_("This route serves: {purposes}.")
+
+
+class PurposeNotServed(Refusal):
+    """The purpose exists and this route does not serve it."""
+
+    code = "purpose-not-served"
+    why = N_("This route does not serve the purpose {purpose}. It serves: {purposes}.")
+    remedy = N_("Name one of these in the header Amanah-Purpose, or use the route that serves yours.")
+
+
+class Forbidden(Refusal):
+    """No rule grants this action, or a rule denies it."""
+
+    code = "forbidden"
+    why = N_("None of your roles may {action} {resource} for the purpose {purpose}.")
+    remedy = N_("Ask the administrator of your organisation for a role that may.")
+
+
+class FieldWithheld(Refusal):
+    """A column that this access may not see was selected by name."""
+
+    code = "field-withheld"
+    why = N_("None of your roles may see {field} for the purpose {purpose}.")
+    remedy = N_("Ask the administrator of your organisation for a role that may.")
+
+
+class FieldProbed(Refusal):
+    """A statement filters or joins on a column that this access may not see in clear: probing is reading."""
+
+    code = "field-probed"
+    why = N_("Searching by {field} would disclose it, and none of your roles may see it for the purpose {purpose}.")
+    remedy = N_("Search by another field, or ask the administrator of your organisation for a role that may.")
+
+
+class MaskedWrite(Refusal):
+    """An update of a column that this access does not see in clear, with something else than what was shown."""
+
+    code = "masked-write"
+    why = N_("You do not see {field} in full for the purpose {purpose}, so you may not change it.")
+    remedy = N_("Leave the field as it was shown, or ask somebody who may see it.")
+
+
+class TenantCrossed(Refusal):
+    """A row of, or for, another tenant in a write."""
+
+    code = "tenant-crossed"
+    why = N_("It would write a row of {resource} for another organisation.")
+    remedy = N_("Write rows of your own organisation only.")
+
+
+# -- the application's own programming errors, found by the SQL gate --------------------------------------------------
+
+
+class StatementRefused(Refusal):
+    """A statement that cannot be kept safe. The application's developer must change it."""
+
+    code = "statement-refused"
+    status = 500
+    what = N_("A database statement was stopped before it ran.")
+
+
+class AccessRequired(StatementRefused):
+    """A protected table was touched outside an access."""
+
+    code = "access-required"
+    why = N_("{resource} is protected, and no access is open here.")
+    remedy = N_(
+        "In a request: declare the route. In a job or script: with guard.access(tenant=…, actor=…, purpose=…, reason=…). "
+        "In a thread pool: run it with contextvars.copy_context().run."
+    )
+
+
+class AccessClosed(StatementRefused):
+    """An access was used after it had ended."""
+
+    code = "access-closed"
+    why = N_("The access under which this runs has ended.")
+    remedy = N_("Work that goes on after the response opens an access of its own with guard.access(…).")
+
+
+class SessionOfAnotherAccess(StatementRefused):
+    """A Session that served one access is used in another."""
+
+    code = "session-of-another-access"
+    why = N_("This Session already belongs to another access, and what it holds in memory with it.")
+    remedy = N_("Open a Session per request or job.")
+
+
+class TableUndeclared(StatementRefused):
+    """A table of the app without tenant column that nobody declared."""
+
+    code = "table-undeclared"
+    why = N_("The table {table} has no tenant column and is not declared.")
+    remedy = N_('Declare it: shared("{table}") if it is the same for every tenant, or name its tenant column.')
+
+
+class RawSqlRefused(StatementRefused):
+    """Raw SQL that names a protected table or column."""
+
+    code = "raw-sql-refused"
+    why = N_("It is raw SQL that names {name}, which is protected.")
+    remedy = N_("Write it with SQLAlchemy's select(), insert(), update() or delete().")
+
+
+class SealedUseRefused(StatementRefused):
+    """A sealed column used where only ciphertext could be compared."""
+
+    code = "sealed-use-refused"
+    why = N_("{field} is sealed, and {construct} would work on its ciphertext.")
+    remedy = N_('Use == or in_() on a column declared with search="exact", or select the rows and work on their values.')
+
+
+class SealedWriteRefused(StatementRefused):
+    """A sealed column written where its row is not known, or moved away from it."""
+
+    code = "sealed-write-refused"
+    why = N_("{field} is sealed for its row, and this statement does not say which row: {detail}.")
+    remedy = N_("Write it by primary key, with a value.")
+
+
+class AutocommitRefused(StatementRefused):
+    """A protected table written on a connection in AUTOCOMMIT, where nothing can be recorded with the change."""
+
+    code = "autocommit-refused"
+    why = N_("The connection is in AUTOCOMMIT, so the change and its record could not be one transaction.")
+    remedy = N_("Use a connection with a transaction.")
+
+
+# -- sealed values --------------------------------------------------------------------------------------------------
+
+
+class SealError(AmanahError):
+    """Base of what can be wrong with a sealed value."""
+
+    code = "seal"
+    what = N_("A sealed value could not be opened.")
+
+
+class Tampered(SealError):
+    """The value was changed, moved to another row, column or tenant, or is no sealed value at all."""
+
+    code = "tampered"
+    why = N_("It was changed, or moved here from another place.")
+    remedy = N_("Tell the compliance officer; do not overwrite the row.")
+
+
+class KeyUnknown(SealError):
+    """The value names a key version that this tenant does not have."""
+
+    code = "key-unknown"
+    why = N_("It names a key that this organisation does not have.")
+    remedy = N_("Restore the key table that belongs to this database.")
+
+
+# -- the trail --------------------------------------------------------------------------------------------------------
+
+
+class TrailDamaged(AmanahError):
+    """Verification found that the trail is not what was recorded."""
+
+    code = "trail-damaged"
+    what = N_("The trail does not verify.")
+    why = "{detail}"
+
+
+# -- administration ---------------------------------------------------------------------------------------------------
+
+
+class InvalidInput(AmanahError):
+    """An administrator's or a command's input that cannot be taken."""
+
+    code = "invalid-input"
+    status = 422
+    what = N_("This cannot be done.")
+    why = "{detail}"
