@@ -1,0 +1,311 @@
+"""The access: one unit of work by one actor, for one purpose, in one tenant. The ticket that everything below consults.
+
+Invariants:
+
+1. Keys, tenant and purpose are taken from here and from nowhere else: never from the row that was read, never from a
+   default argument.
+2. An access lives in one ContextVar and is reset in ``finally``. When it closes it is marked dead; whoever kept it gets
+   `AccessClosed`.
+3. What it may not do is decided by the tenant's snapshot; without a snapshot the answer is no.
+"""
+
+from __future__ import annotations
+
+import base64
+import weakref
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from enum import Enum
+from os import urandom
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..access_policies.decision import Decision
+from ..audit.entries import Entry, new_event_id, now_us
+from ..database import PLATFORM
+from ..errors import AccessClosed, AccessRequired, AmanahError, Forbidden, KeysUnavailable
+from .netstring import netstring
+from .notes import Notes
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from sqlalchemy.orm import Session
+
+    from ..access_policies.snapshot import Snapshot
+    from ..encryption.keyring import TenantCipher
+    from .fields import Field
+
+Kind = Literal["request", "job", "sign_in", "public"]
+
+AUTHENTICATION = "essential.service.authentication"
+"""The purpose of every sign-in access."""
+
+_NO = Decision(allow=False, rule=None, version=0)
+
+
+class Sight(Enum):
+    """How an access sees a personal column."""
+
+    CLEAR = "clear"
+    MASKED = "masked"
+    WITHHELD = "withheld"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is asking. ``id`` is the app's account id as text; ``strength`` says how they signed in ("password+totp")."""
+
+    id: str
+    kind: str = "member"
+    strength: str = ""
+
+
+ANONYMOUS = Actor(id="anonymous", kind="anonymous")
+
+
+class Access:
+    """The ticket. Made by the admission (requests, jobs) and by the gate (sign-in, public); never by an application.
+
+    ``refusal`` is set by the SQL gate when it stops a statement, so that the HTTP gate can answer with the reason
+    whatever the application made of the exception.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_checked",
+        "_cipher",
+        "_closed",
+        "_decision",
+        "_platform",
+        "_sessions",
+        "_sights",
+        "actor",
+        "agent",
+        "id",
+        "inferred",
+        "ip",
+        "kind",
+        "notes",
+        "purpose",
+        "reason",
+        "refusal",
+        "request",
+        "roles",
+        "route",
+        "snapshot",
+        "tenant",
+    )
+
+    def __init__(
+        self,
+        *,
+        kind: Kind,
+        tenant: str | None = None,
+        actor: Actor = ANONYMOUS,
+        roles: frozenset[str] = frozenset(),
+        purpose: str | None = None,
+        inferred: bool = False,
+        reason: str | None = None,
+        route: str | None = None,
+        request: str | None = None,
+        ip: str | None = None,
+        agent: str | None = None,
+        snapshot: Snapshot | None = None,
+        cipher: TenantCipher | None = None,
+        platform: TenantCipher | None = None,
+    ) -> None:
+        """``cipher`` opens the tenant's values, ``platform`` seals and finds what belongs to no tenant."""
+        self.id = urandom(16).hex()
+        self.kind = kind
+        self.tenant = tenant
+        self.actor = actor
+        self.roles = roles
+        self.purpose = purpose
+        self.inferred = inferred
+        self.reason = reason
+        self.route = route
+        self.request = request
+        self.ip = ip
+        self.agent = agent
+        self.snapshot = snapshot
+        self.refusal: AmanahError | None = None
+        self.notes = Notes()
+        self._cipher = cipher
+        self._platform = platform
+        self._closed = False
+        self._decision: dict[str, Any] | None = None
+        self._sights: dict[Field, Sight] = {}
+        self._checked: set[object] = set()
+        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+    # -- may it? --
+
+    def may(self, obj: str, action: str) -> Decision:
+        """The policy's decision for this access's roles and purpose. Raises `AccessClosed` on a dead ticket."""
+        if self._closed:
+            raise AccessClosed
+        if self.snapshot is None or self.purpose is None:
+            return _NO
+        return self.snapshot.decide(self.roles, obj, action, self.purpose)
+
+    def demand(self, obj: str, action: str) -> Decision:
+        """`may`, or raise `Forbidden`."""
+        decision = self.may(obj, action)
+        if not decision.allow:
+            raise Forbidden(action=action, resource=obj, purpose=self.purpose or "-")
+        return decision
+
+    def sight(self, field: Field) -> Sight:
+        """How this access sees ``field``: two questions to the policy, remembered for the access."""
+        known = self._sights.get(field)
+        if known is None or self._closed:
+            if self.may(field.name, "read").allow:
+                known = Sight.CLEAR
+            elif self.may(field.name, "read_masked").allow:
+                known = Sight.MASKED
+            else:
+                known = Sight.WITHHELD
+            self._sights[field] = known
+        return known
+
+    # -- keys --
+
+    @property
+    def cipher(self) -> TenantCipher:
+        """The tenant's keys. Raises `AccessClosed`, or `KeysUnavailable` where the access has no tenant."""
+        if self._closed:
+            raise AccessClosed
+        if self._cipher is None:
+            raise KeysUnavailable
+        return self._cipher
+
+    @property
+    def platform(self) -> TenantCipher:
+        """The platform's keys, for columns that sign-in searches before a tenant is known."""
+        if self._closed:
+            raise AccessClosed
+        if self._platform is None:
+            raise KeysUnavailable
+        return self._platform
+
+    # -- the trail --
+
+    def note_admission(self, resource: str, action: str, decision: Decision) -> None:
+        """Remember the route's decision for the access's entry."""
+        self._decision = {
+            "resource": resource,
+            "action": action,
+            "allow": decision.allow,
+            "rule": decision.rule,
+            "policy_version": decision.version,
+        }
+
+    def entry(
+        self, kind: str, outcome: str, *, status: int | None = None, refusal: str | None = None, what: Any = None
+    ) -> Entry:
+        """One entry of the trail with all that is pending in the notes (or with ``what`` instead, leaving the notes)."""
+        event = new_event_id()
+        sealed: dict[str, str] = {}
+        tokens: dict[str, str] = {}
+        cipher = self._cipher if self.tenant is not None and self._cipher is not None else self._platform
+        if cipher is not None:
+            for name, value in (("agent", self.agent), ("ip", self.ip), ("reason", self.reason)):
+                if value:
+                    raw = value.encode("utf-8", "surrogateescape")
+                    place = netstring(f"trail.{name}".encode()) + netstring(event.encode())
+                    sealed[name] = base64.b64encode(cipher.seal(f"trail.{name}", place, raw)).decode()
+                    if name == "ip":
+                        tokens[name] = cipher.token("trail.ip", raw).hex()
+        return Entry(
+            id=event,
+            at=now_us(),
+            tenant=self.tenant or PLATFORM,
+            access=self.id,
+            kind=kind,
+            actor=self.actor.id,
+            actor_kind=self.actor.kind,
+            roles=tuple(sorted(self.roles)),
+            strength=self.actor.strength,
+            purpose=self.purpose,
+            inferred=self.inferred,
+            route=self.route,
+            request=self.request,
+            status=status,
+            outcome=outcome,
+            what=self.notes.drain() if what is None else what,
+            decision=self._decision,
+            refusal=refusal,
+            sealed=sealed,
+            tokens=tokens,
+        )
+
+    # -- its life --
+
+    @property
+    def closed(self) -> bool:
+        """True once the unit of work has ended."""
+        return self._closed
+
+    def adopt(self, session: Session) -> None:
+        """Tie a Session to this access; what it holds in memory is dropped when the access closes."""
+        self._sessions.add(session)
+
+    def first_check(self, shape: object) -> bool:
+        """True the first time that ``shape`` (a statement's analysis) is asked about under this access."""
+        if shape in self._checked:
+            return False
+        self._checked.add(shape)
+        return True
+
+    def close(self) -> None:
+        """Mark the ticket dead. Calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        for session in list(self._sessions):
+            session.expunge_all()
+        self._sessions.clear()
+
+    def __repr__(self) -> str:
+        """Kind and id: nothing about the actor."""
+        return f"<Access {self.kind} {self.id}{' closed' if self._closed else ''}>"
+
+
+_current: ContextVar[Access | None] = ContextVar("amanah_access", default=None)
+current = _current.get
+
+
+def require(resource: str) -> Access:
+    """The open access, or `AccessRequired` / `AccessClosed`. ``resource`` is what was about to be touched."""
+    access = _current.get()
+    if access is None:
+        raise AccessRequired(resource=resource)
+    if access.closed:
+        raise AccessClosed
+    return access
+
+
+class open_access:  # noqa: N801 - reads as a function at its call sites: ``with open_access(access):``
+    """Make ``access`` the current one for the block, then reset the ContextVar and close the access."""
+
+    __slots__ = ("_access", "_token")
+
+    def __init__(self, access: Access) -> None:
+        """``access`` must not have been closed."""
+        self._access = access
+        self._token: Token[Access | None] | None = None
+
+    def __enter__(self) -> Access:
+        """Set the ContextVar."""
+        if self._access.closed:
+            raise AccessClosed
+        self._token = _current.set(self._access)
+        return self._access
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Reset the ContextVar and close the access, whatever happened."""
+        if self._token is not None:
+            _current.reset(self._token)
+        self._access.close()
