@@ -1,0 +1,162 @@
+"""What tests share: a fresh database per test, on SQLite and on a real PostgreSQL.
+
+PostgreSQL is the server whose SQLAlchemy URL (a superuser's) is in AMANAH_TEST_POSTGRES. Where that is unset, the first
+test that needs one starts a server of this run's own, which all xdist workers share and which goes with the run, also
+when the run is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib
+import os
+import pkgutil
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+import amanah
+from amanah import database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+GIVEN = "AMANAH_TEST_POSTGRES"
+SHARED = "AMANAH_TEST_FOLDER"  # set by the run's first process, inherited by its xdist workers
+POSTGRES = Path(__file__).parent.parent / "tools" / "postgres.py"
+PILLARS = ("access_policies", "audit", "encryption", "tenants")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder through which the processes of this run find their one PostgreSQL."""
+    if not hasattr(config, "workerinput"):
+        os.environ[SHARED] = tempfile.mkdtemp(prefix="amanah-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop this run's PostgreSQL, if a test started it."""
+    if hasattr(config, "workerinput") or SHARED not in os.environ:
+        return
+    folder = Path(os.environ.pop(SHARED))
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        supervisor = int((folder / "pid").read_text("ascii"))
+        os.kill(supervisor, signal.SIGTERM)
+        with contextlib.suppress(ChildProcessError):  # a worker's child, not ours: it ends by itself
+            os.waitpid(supervisor, 0)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests (``@pytest.mark.anyio``) run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """The URL of a superuser's maintenance database on the PostgreSQL of this run."""
+    if os.environ.get(GIVEN):
+        return os.environ[GIVEN]
+    folder = Path(os.environ[SHARED])
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "url").exists():
+            _start_postgres(folder)
+    return (folder / "url").read_text("utf-8").strip()
+
+
+def _start_postgres(folder: Path) -> None:
+    # Bound to the run's first process (the workers' parent), so that a worker that ends early does not take it along.
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    with (folder / "output").open("wb") as output:
+        supervisor = subprocess.Popen(
+            [sys.executable, POSTGRES, "serve", "--until-exit-of", str(owner)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    (folder / "pid").write_text(str(supervisor.pid), "ascii")
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        printed = (folder / "output").read_text("utf-8", "replace")
+        if printed.startswith("postgresql") and printed.endswith("\n"):
+            (folder / "url").write_text(printed, "utf-8")
+            return
+        if supervisor.poll() is not None:
+            break
+        time.sleep(0.05)
+    pytest.fail(f"PostgreSQL did not start: {(folder / 'output').read_text('utf-8', 'replace')}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def _maintenance(postgres_url: str) -> Iterator[psycopg.Connection]:
+    url = make_url(postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str, _maintenance: psycopg.Connection) -> Iterator[str]:
+    """The URL (``postgresql+psycopg://…``) of an empty PostgreSQL database of this test's own."""
+    name = f"amanah_{uuid.uuid4().hex}"
+    _maintenance.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode("ascii"))
+    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    _maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)".encode("ascii"))
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> str:
+    """The URL of a SQLite file of this test's own, not made yet."""
+    return f"sqlite:///{tmp_path / 'app.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh empty database: the test runs once on SQLite and once on PostgreSQL."""
+    return str(request.getfixturevalue("sqlite_database" if request.param == "sqlite" else "postgres_database"))
+
+
+def _load_models() -> None:
+    """Import every module of the pillars, so that the metadata knows all of Amanah's own tables."""
+    for pillar in PILLARS:
+        package = importlib.import_module(f"amanah.{pillar}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+
+
+@pytest.fixture
+def own_database(database_url: str) -> Iterator[Engine]:
+    """Amanah's own engine on `database_url`, all of its tables made (the trail's where `database.trail_url` says)."""
+    _load_models()
+    engine = database.own_engine(database_url)
+    trail = database.own_engine(database.trail_url(database_url))
+    database.core.create_all(engine)
+    database.trail.create_all(trail)
+    trail.dispose()
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def trail_database(own_database: Engine, database_url: str) -> Iterator[Engine]:
+    """The engine of the trail that belongs to `own_database`: on SQLite another file, on PostgreSQL the same database."""
+    engine = database.own_engine(database.trail_url(database_url))
+    yield engine
+    engine.dispose()
+
+
+__all__ = ["amanah"]
