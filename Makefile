@@ -1,0 +1,81 @@
+# Everything from nothing but Python >= 3.11 and make. The first target sets up; the second run is quick.
+#   make demo    serve the protected ICONIX app on http://127.0.0.1:8000 and print what to try
+#   make tour    run those steps by itself; fails if any answer is not as told
+#   make test    every check
+# PYTHON=… chooses the interpreter, VENV=… the folder of the environment, WORKERS=… how many tests run side by side.
+
+VENV ?= .venv
+WORKERS ?= auto
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CATALOGUES := locale
+SOURCES := access_policies audit console encryption middleware tenants testing
+
+.DEFAULT_GOAL := help
+.PHONY: help demo tour test lint format types unit bench catalogues clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# -- setting up --------------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	  if $$python -c 'import sys, ensurepip, sqlite3, ssl, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then echo "Setting up $(VENV) with $$($$python --version)"; exec $$python -m venv $(VENV); fi; \
+	done; \
+	echo "No Python >= 3.11 with venv was found (on Debian: apt-get install python3-venv), or name one: make PYTHON=…" >&2; \
+	exit 1
+
+# pip reads dependency groups since 25.1.
+$(VENV)/.pip: | $(BIN)/python
+	@$(PIP) install --quiet --upgrade 'pip>=25.1' && touch $@
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.pip
+	@echo "Installing Amanah and what the demo needs (once)"
+	@$(PIP) install --quiet --editable . --group demo && touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.demo
+	@echo "Installing what the checks need (once)"
+	@$(PIP) install --quiet --editable . --group dev && touch $@
+
+# -- using it ----------------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.demo
+	PYTHONPATH=examples $(BIN)/python -m iconix.demo
+
+tour: $(VENV)/.demo
+	PYTHONPATH=examples $(BIN)/python -m iconix.tour
+
+# -- checking it -------------------------------------------------------------------------------------------------------
+
+test: lint types tour unit
+
+# Format, rules, and the import contract.
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+	$(BIN)/mypy tools
+
+# Catalogues, migrations, the wheel and all behaviour, on SQLite and on a PostgreSQL of the run's own.
+unit: $(VENV)/.dev
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# On SQLite and on a PostgreSQL as durable as in production.
+bench: $(VENV)/.dev
+	PYTHONPATH=examples $(BIN)/python tools/postgres.py --fsync run -- $(BIN)/python benchmarks/overhead.py
+
+# Take up new and changed messages into both catalogues; the new ones then want their Indonesian sentence.
+catalogues: $(VENV)/.dev
+	$(BIN)/python tools/catalogues.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
