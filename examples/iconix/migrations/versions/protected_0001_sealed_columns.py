@@ -1,0 +1,136 @@
+"""Make room for sealed values: bytes instead of text, and a 16-byte column beside each one that is searched.
+
+The values themselves are not converted, because only a program that holds the keys could do it: this revision is for a
+database without rows, and refuses any other.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "protected_0001"
+down_revision = None
+branch_labels = ("protected",)
+depends_on = "iconix_0004"
+
+SEALED = {
+    "account": {"email": sa.String(254)},
+    "customer": {
+        "name": sa.String(120),
+        "phone": sa.String(20),
+        "email": sa.String(254),
+        "nik": sa.String(16),
+        "tax_id": sa.String(16),
+        "address": sa.String(300),
+        "bank_account": sa.String(60),
+    },
+    "supplier": {"bank_account": sa.String(60)},
+    "patient": {
+        "name": sa.String(120),
+        "nik": sa.String(16),
+        "bpjs_number": sa.String(13),
+        "birth_date": sa.Date(),
+        "phone": sa.String(20),
+        "address": sa.String(300),
+    },
+    "guardian": {"name": sa.String(120), "phone": sa.String(20), "nik": sa.String(16)},
+    "visit": {"complaint": sa.Text(), "diagnosis": sa.Text(), "prescription": sa.Text(), "notes": sa.Text()},
+    "cod_order": {
+        "customer_name": sa.String(120),
+        "phone": sa.String(20),
+        "address": sa.String(300),
+        "latitude": sa.Float(),
+        "longitude": sa.Float(),
+    },
+}
+REQUIRED = {
+    ("account", "email"),
+    ("customer", "name"),
+    ("patient", "name"),
+    ("patient", "birth_date"),
+    ("guardian", "name"),
+    *(("cod_order", column) for column in SEALED["cod_order"]),
+}
+# Indexes (and unique constraints) on values, each to be moved to the column beside: table, columns, unique
+INDEXES = [
+    ("account", ("email",), False),
+    ("account", ("tenant_id", "email"), True),
+    ("customer", ("tenant_id", "phone"), False),
+    ("customer", ("tenant_id", "email"), False),
+    ("customer", ("tenant_id", "nik"), False),
+    ("patient", ("tenant_id", "nik"), True),
+    ("patient", ("tenant_id", "phone"), False),
+    ("patient", ("tenant_id", "bpjs_number"), False),
+    ("cod_order", ("tenant_id", "phone"), False),
+]
+
+
+def name_of(table: str, columns: tuple[str, ...], *, unique: bool) -> str:
+    """Return the name that the app's naming convention gives."""
+    return "_".join(["uq" if unique else "ix", table, *columns])
+
+
+def beside(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the same columns with the searched one replaced by the column beside it."""
+    return (*columns[:-1], f"{columns[-1]}_ix")
+
+
+def refuse_rows() -> None:
+    """Stop before anything is lost: a column's type can change only where there is nothing in it."""
+    connection = op.get_bind()
+    for table in SEALED:
+        if connection.scalar(sa.select(sa.literal(1)).select_from(sa.table(table)).limit(1)):
+            message = (
+                f"The table {table} already has rows, and their values cannot be turned into sealed ones (or back) by "
+                "a migration. Apply the branch `protected` to an empty database, then bring in the rows."
+            )
+            raise RuntimeError(message)
+
+
+def upgrade() -> None:
+    """Turn values into bytes, and move indexes and unique constraints to the columns beside."""
+    refuse_rows()
+    for table, columns in SEALED.items():
+        moved = [(names, unique) for owner, names, unique in INDEXES if owner == table]
+        with op.batch_alter_table(table) as batch:
+            for names, unique in moved:
+                name = op.f(name_of(table, names, unique=unique))
+                _ = batch.drop_constraint(name, type_="unique") if unique else batch.drop_index(name)
+            for column, plain in columns.items():
+                batch.alter_column(
+                    column,
+                    existing_type=plain,
+                    type_=sa.LargeBinary(),
+                    existing_nullable=(table, column) not in REQUIRED,
+                    postgresql_using="NULL::bytea",
+                )
+            for column in dict.fromkeys(names[-1] for names, _ in moved):
+                batch.add_column(sa.Column(f"{column}_ix", sa.LargeBinary(16), nullable=True))
+            for names, unique in moved:
+                new = beside(names)
+                name = op.f(name_of(table, new, unique=unique))
+                _ = batch.create_unique_constraint(name, new) if unique else batch.create_index(name, new)
+
+
+def downgrade() -> None:
+    """Turn bytes back into values, and move indexes and unique constraints back."""
+    refuse_rows()
+    for table, columns in SEALED.items():
+        moved = [(names, unique) for owner, names, unique in INDEXES if owner == table]
+        with op.batch_alter_table(table) as batch:
+            for names, unique in moved:
+                name = op.f(name_of(table, beside(names), unique=unique))
+                _ = batch.drop_constraint(name, type_="unique") if unique else batch.drop_index(name)
+            for column in dict.fromkeys(names[-1] for names, _ in moved):
+                batch.drop_column(f"{column}_ix")
+            for column, plain in columns.items():
+                using = {"DATE": "date", "FLOAT": "double precision"}.get(str(plain), "text")
+                batch.alter_column(
+                    column,
+                    existing_type=sa.LargeBinary(),
+                    type_=plain,
+                    existing_nullable=(table, column) not in REQUIRED,
+                    postgresql_using=f"NULL::{using}",
+                )
+            for names, unique in moved:
+                name = op.f(name_of(table, names, unique=unique))
+                _ = batch.create_unique_constraint(name, names) if unique else batch.create_index(name, names)
