@@ -1,0 +1,107 @@
+"""The writer's connection: one statement and one commit for a whole batch, straight on the database driver.
+
+Everything between a request and its answer passes here, so SQLAlchemy's execution layer is left out: on PostgreSQL one
+statement in autocommit is one round trip for any number of entries; on SQLite one ``executemany`` and one commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import ConfigurationError
+from .models import queued
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
+Row: TypeAlias = "tuple[str, str, int, str]"
+"""event id, tenant id, at, body"""
+
+_COLUMNS: Final = "event_id, tenant_id, at, body"
+_SQL: Final = {
+    # ON CONFLICT and not INSERT OR IGNORE: the latter also swallows rows that violate something else.
+    "sqlite": f"INSERT INTO {queued.name} ({_COLUMNS}) VALUES (?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",  # noqa: S608
+    "postgresql": (
+        f"INSERT INTO {queued.name} ({_COLUMNS}) "  # noqa: S608 - constants
+        "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) ON CONFLICT (event_id) DO NOTHING"
+    ),
+}
+_ATTEMPTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a batch is not durable. ``away``: the database, not an entry, is the cause. ``name``: the error's class."""
+
+    away: bool
+    name: str
+
+
+class QueueTable:
+    """``amanah_queued`` on a connection of its own, opened when needed and opened anew after a failure."""
+
+    def __init__(self, engine: Engine) -> None:
+        if engine.dialect.name not in _SQL:
+            raise ConfigurationError(detail=f"the trail cannot live in a database of the kind {engine.dialect.name}")
+        self._engine = engine
+        self._sql = _SQL[engine.dialect.name]
+        self._postgresql = engine.dialect.name == "postgresql"
+        self._connection: Any = None
+
+    def insert(self, rows: Sequence[Row]) -> Failure | None:
+        """Make ``rows`` durable, all or none. An event id that is there already is no failure."""
+        # A connection that was idle may have died with a restart of the server; only a second failure counts.
+        failure = None
+        for _ in range(_ATTEMPTS):
+            was_open = self._connection is not None
+            failure = self._try(rows)
+            if failure is None or not failure.away or not was_open:
+                break
+        return failure
+
+    def drop(self) -> None:
+        """Close the connection, whatever state it is in."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except Exception:  # noqa: BLE001, S110 - it is thrown away
+                pass
+
+    def _try(self, rows: Sequence[Row]) -> Failure | None:
+        wrong_entry = (self._engine.dialect.loaded_dbapi.IntegrityError, self._engine.dialect.loaded_dbapi.DataError)
+        try:
+            connection = self._connection or self._open()
+            if self._postgresql:
+                connection.execute(self._sql, [list(column) for column in zip(*rows, strict=True)])
+            else:
+                connection.executemany(self._sql, rows)
+                connection.commit()
+        except wrong_entry as error:
+            if not self._postgresql:
+                connection.rollback()
+            return Failure(away=False, name=type(error).__name__)
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error, OSError) as error:
+            self.drop()
+            return Failure(away=True, name=type(error).__name__)
+        return None
+
+    def _open(self) -> Any:  # noqa: ANN401 - a connection of whichever driver
+        proxy = self._engine.raw_connection()
+        connection = proxy.driver_connection
+        proxy.detach()  # ours alone: the pool must neither reset nor lend it
+        if connection is None:  # pragma: no cover - a pool never lends nothing
+            raise OSError
+        if self._postgresql:
+            connection.rollback()
+            connection.autocommit = True
+            # "off" answers before the log is on disk; stronger settings than "on" are left as they are.
+            if connection.execute("SHOW synchronous_commit").fetchone()[0] == "off":
+                connection.execute("SET synchronous_commit TO on")
+        self._connection = connection
+        return connection

@@ -1,0 +1,244 @@
+"""The trail's writer: one thread per process that commits for everybody at once.
+
+Contract of storage, for every way in:
+
+1. *Resolved* means durable: the entry survives ``kill -9`` and power loss from then on.
+2. *Failed* means that it must be treated as not recorded (it may have been: a connection can break after the commit).
+3. An entry that was taken is never dropped because its caller was cancelled or went away.
+4. The queue is bounded: when it is full the caller is told at once, with `TrailFull`.
+
+Group commit without waiting: whoever arrives while a commit is under way forms the next batch. Nobody sleeps so that a
+batch may grow, so a lone entry pays for one commit only and a crowd shares one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import logging
+import os
+import queue
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from ..errors import TrailFull, TrailUnavailable
+from .models import turn, unavailable
+from .queue_table import QueueTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
+    from ..errors import AmanahError
+    from .entries import Entry
+    from .queue_table import Row
+
+log = logging.getLogger(__name__)
+
+Waiter: TypeAlias = "concurrent.futures.Future[None] | asyncio.Future[None]"
+Item: TypeAlias = "tuple[Row, Waiter]"
+
+_CLOSE_SECONDS: Final = 30.0
+
+
+class TrailWriter:
+    """Makes entries durable in ``amanah_queued``, for async applications, thread pools and scripts alike.
+
+    ``capacity``: how many entries may wait; ``batch``: how many go into one commit at most. The thread and its connection
+    start with the first entry, so the writer may be built before a server forks its workers. Raises `ConfigurationError`
+    for a kind of database other than SQLite and PostgreSQL.
+    """
+
+    def __init__(self, engine: Engine, *, capacity: int = 10_000, batch: int = 512) -> None:
+        if capacity < 1 or batch < 1:
+            message = "capacity and batch are at least 1"
+            raise ValueError(message)
+        self._engine = engine
+        self._capacity = capacity
+        self._batch = batch
+        self._fresh()
+        _writers.add(self)
+
+    def _fresh(self) -> None:
+        """Begin with nothing waiting and no thread."""
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._table = QueueTable(self._engine)
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    # -- ways in -----------------------------------------------------------------------------------------------------
+
+    def submit(self, entry: Entry) -> concurrent.futures.Future[None]:
+        """Take ``entry``; the future resolves when it is durable.
+
+        The future fails with `TrailUnavailable` or `DatabaseNotMigrated`. Raises `TrailFull` when too many wait,
+        `TrailUnavailable` when the writer is closed, `InvalidInput` for an entry that cannot be encoded.
+        """
+        waiter: concurrent.futures.Future[None] = concurrent.futures.Future()
+        waiter.set_running_or_notify_cancel()  # from here on nobody can cancel it
+        self._put(entry, waiter)
+        return waiter
+
+    def record(self, entry: Entry, timeout: float = 30) -> None:
+        """Return when ``entry`` is durable. Raises as `submit`, and `TrailUnavailable` after ``timeout`` seconds."""
+        try:
+            self.submit(entry).result(timeout)
+        except concurrent.futures.TimeoutError:
+            raise TrailUnavailable from None
+
+    async def arecord(self, entry: Entry) -> None:
+        """Return when ``entry`` is durable. Raises as `submit`. A cancelled caller stops waiting; the entry is written."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._put(entry, waiter)
+        await waiter
+
+    def close(self) -> None:
+        """Write everything that was taken, then stop. Entries that come later are refused. Returns after 30 s at most."""
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+            if thread is not None:
+                self._queue.put(None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_CLOSE_SECONDS)
+
+    def _put(self, entry: Entry, waiter: Waiter) -> None:
+        # Encoded in the caller's thread: a wrong entry is the caller's error, and the writer has less to do.
+        row = (entry.id, entry.tenant, entry.at, entry.encode().decode("ascii"))
+        with self._lock:
+            if self._closed:
+                raise TrailUnavailable
+            if self._queue.qsize() >= self._capacity:
+                raise TrailFull
+            if self._thread is None:
+                self._start()
+            self._queue.put((row, waiter))
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, args=(self._queue, self._table), name="amanah-trail", daemon=True)
+        self._thread.start()
+
+    # -- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self, waiting: queue.SimpleQueue[Item | None], table: QueueTable) -> None:
+        """Commit batch after batch until told to stop; whatever goes wrong, every waiter gets an answer."""
+        going = True
+        while going:
+            items, going = self._next(waiting)
+            if not items:
+                continue
+            try:
+                self._commit(table, items, waiting)
+            except Exception:  # the thread must outlive anything, or every later request would hang
+                log.exception("the trail's writer failed")
+                table.drop()
+                _settle([waiter for _, waiter in items], TrailUnavailable)
+        table.drop()
+
+    def _next(self, waiting: queue.SimpleQueue[Item | None]) -> tuple[list[Item], bool]:
+        """Wait for the first item, then take what is there without waiting; False when told to stop."""
+        item = waiting.get()
+        items: list[Item] = []
+        while item is not None:
+            items.append(item)
+            if len(items) >= self._batch:
+                return items, True
+            try:
+                item = waiting.get_nowait()
+            except queue.Empty:
+                return items, True
+        return items, False
+
+    def _commit(self, table: QueueTable, items: list[Item], waiting: queue.SimpleQueue[Item | None]) -> None:
+        """Commit ``items`` as one; where the database refuses, find out whether it is away or one of them is wrong."""
+        rows = [row for row, _ in items]
+        with turn(self._engine):
+            failure = table.insert(rows)
+        if failure is None:
+            _settle([waiter for _, waiter in items], None)
+        elif failure.away:
+            error = unavailable(self._engine)
+            log.error("the trail cannot be written: %s", failure.name)
+            _settle([waiter for _, waiter in items], type(error))
+            self._fail_waiting(waiting, type(error))
+        elif len(items) == 1:
+            log.error("an entry was refused by the trail's database: %s", failure.name)
+            _settle([items[0][1]], TrailUnavailable)
+        else:
+            for item in items:  # one wrong entry must not take the others with it
+                self._commit(table, [item], waiting)
+
+    def _fail_waiting(self, waiting: queue.SimpleQueue[Item | None], error: type[AmanahError]) -> None:
+        """Tell those who queued up while the database was failing, instead of letting each wait for its own failure."""
+        waiters: list[Waiter] = []
+        stopping = False
+        for _ in range(waiting.qsize()):
+            try:
+                item = waiting.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                stopping = True
+            else:
+                waiters.append(item[1])
+        if stopping:
+            waiting.put(None)
+        _settle(waiters, error)
+
+
+def _settle(waiters: Sequence[Waiter], error: type[AmanahError] | None) -> None:
+    """Give every waiter its answer. One wake-up per event loop, however many of its tasks wait."""
+    loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for waiter in waiters:
+        if isinstance(waiter, asyncio.Future):
+            loops.setdefault(waiter.get_loop(), []).append(waiter)
+        elif error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error())
+    for loop, futures in loops.items():
+        try:
+            loop.call_soon_threadsafe(_settle_in_loop, futures, error)
+        except RuntimeError:  # the loop was closed: nobody is left to be told
+            continue
+
+
+def _settle_in_loop(futures: list[asyncio.Future[None]], error: type[AmanahError] | None) -> None:
+    for future in futures:
+        if future.done():  # its caller was cancelled; the entry is written all the same
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error())
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+_writers: weakref.WeakSet[TrailWriter] = weakref.WeakSet()
+_inherited: list[Any] = []
+"""The parent's connections in a forked child, kept so that nobody closes them there (SQLite would then remove the
+write-ahead log under the parent, PostgreSQL would see the parent say good-bye)."""
+
+
+def _after_fork_in_child() -> None:
+    """Leave to the parent what is the parent's: its queue, its thread and its connections."""
+    for writer in list(_writers):
+        _inherited.extend((writer._engine.pool, writer._table))  # noqa: SLF001 - this module's own class
+        writer._engine.dispose(close=False)  # noqa: SLF001
+        closed = writer._closed  # noqa: SLF001
+        writer._fresh()  # noqa: SLF001
+        writer._closed = closed  # noqa: SLF001
+
+
+def _at_exit() -> None:
+    for writer in list(_writers):
+        writer.close()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_at_exit)
