@@ -1,0 +1,138 @@
+"""The only module that imports Casbin: one small enforcer for one set of roles and one action.
+
+What keeps the known defects away (each has a regression test):
+
+1. Rows go into Casbin's model as lists. Nothing is joined with commas and split again.
+2. Only this role set's rules about this action are loaded, from memory: no filter that could be empty, no reload.
+   (Casbin reads every rule for every question; what cannot match is left out beforehand.)
+3. The plain ``Enforcer`` is used. ``FastEnforcer`` ignores g2 and g3 and shares its filter between threads.
+4. An enforcer is not safe for threads, so whoever holds a judge asks it under a lock (``Snapshot`` does).
+5. Rows are never removed one by one, and nothing in here knows about time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ..errors import ConfigurationError
+from .hierarchy import Link, closure, object_links, purpose_links
+from .names import SUBJECT_PREFIX
+
+
+def refuse_both_distributions() -> None:
+    """Raise ``ConfigurationError`` where ``pycasbin`` is installed beside ``casbin``.
+
+    Both write into the same folder ``casbin/``, so nobody knows which files of which are there.
+    """
+    try:
+        distribution("casbin")
+        distribution("pycasbin")
+    except PackageNotFoundError:
+        return
+    raise ConfigurationError(
+        detail="casbin and pycasbin are both installed and overwrite each other's files; "
+        "uninstall both and install casbin again"
+    )
+
+
+refuse_both_distributions()
+
+import casbin  # type: ignore[import-untyped]  # noqa: E402 - not before we know which Casbin it is
+from casbin.effect.default_effectors import (  # type: ignore[import-untyped]  # noqa: E402
+    AllowAndDenyEffector,
+    AllowOverrideEffector,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .purposes import Purpose
+    from .rules import Rule
+
+MODEL_PATH: Final = Path(__file__).with_name("model.conf")
+_MODEL: Final = MODEL_PATH.read_text(encoding="utf-8")
+
+
+class TypedRows(casbin.Adapter):  # type: ignore[misc]
+    """A Casbin adapter over rows that are in memory already, each a list of values, never a line of text."""
+
+    def __init__(self, rules: Iterable[tuple[str, ...]], links: Mapping[str, Iterable[Link]]) -> None:
+        """Keep ``rules`` for ``p`` and ``links`` for ``g``, ``g2`` and ``g3``."""
+        self._rules = rules
+        self._links = links
+
+    def load_policy(self, model: casbin.Model) -> None:
+        """Put the rows into ``model``; called by the enforcer."""
+        model["p"]["p"].policy.extend(list(row) for row in self._rules)
+        for kind, links in self._links.items():
+            model["g"][kind].policy.extend(list(link) for link in links)
+
+
+def subject_of(roles: Iterable[str]) -> str:
+    """The subject ``set:<hash>`` that stands for these roles in a request to Casbin."""
+    text = "\n".join(sorted(roles))
+    return SUBJECT_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Judge:
+    """Casbin's answers for one set of roles and one action in one snapshot. Not safe for threads."""
+
+    def __init__(
+        self,
+        roles: frozenset[str],
+        action: str,
+        parents: Mapping[str, frozenset[str]],
+        rules: Iterable[Rule],
+        purposes: Mapping[str, Purpose],
+        fields: Mapping[str, str],
+    ) -> None:
+        """``roles`` are registered ones; ``parents``: role → roles that it inherits; ``fields``: field → category."""
+        self._subject = subject_of(roles)
+        self._action = action
+        self._fields = fields
+        self._asked: set[str] = set()
+        self._linked: set[Link] = set()
+        held = closure(roles, parents)
+        mine = [rule for rule in rules if rule.role in held and rule.action == action]
+        self._numbers: dict[tuple[str, ...], int] = {}
+        for rule in mine:
+            self._numbers.setdefault(rule.row(), rule.number)
+        links: dict[str, list[Link]] = {
+            "g": [(self._subject, role) for role in sorted(roles)]
+            + [(role, parent) for role in sorted(held) for parent in sorted(parents.get(role, ()))],
+            "g3": purpose_links(purposes),
+        }
+        model = casbin.Model()
+        model.load_model_from_text(_MODEL)
+        self._enforcer = casbin.Enforcer(model, TypedRows(self._numbers, links))
+        self._enforcer.enable_auto_save(auto_save=False)
+        self._verdict = AllowAndDenyEffector()
+        self._first_allow = AllowOverrideEffector()
+
+    def ask(self, obj: str, purpose: str) -> tuple[bool, int | None]:
+        """Whether it is allowed, and the number of the rule that decided (``None``: no rule is about it)."""
+        self._link(obj)
+        question = (self._subject, obj, self._action, purpose)
+        allowed, row = self._enforcer.enforce_ex(*question)
+        if allowed:
+            # Deny-override has to read all rules, so Casbin does not say which of them allowed. The same matcher under
+            # allow-override stops at the first one and names it.
+            self._enforcer.set_effector(self._first_allow)
+            try:
+                _, row = self._enforcer.enforce_ex(*question)
+            finally:
+                self._enforcer.set_effector(self._verdict)
+        return bool(allowed), self._numbers.get(tuple(row))
+
+    def _link(self, obj: str) -> None:
+        """Tell the enforcer where ``obj`` stands, once, when it is first asked about."""
+        if obj in self._asked:
+            return
+        fresh = [link for link in object_links(obj, self._fields) if link not in self._linked]
+        if fresh:
+            self._enforcer.add_named_grouping_policies("g2", [list(link) for link in fresh])
+            self._linked.update(fresh)
+        self._asked.add(obj)

@@ -1,0 +1,76 @@
+"""The tables of the policy. Every key begins with the tenant.
+
+A rule that is taken away keeps its row, with the version that ended it: an entry of the trail names rule and version,
+and both must still mean something years later.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from ..database import TENANT_ID, core
+from .names import LENGTHS
+
+role = Table(
+    "amanah_role",
+    core,
+    Column("tenant_id", TENANT_ID, primary_key=True),
+    Column("name", String(LENGTHS["role"]), primary_key=True),
+    Column("description", JSON, nullable=False),
+)
+"""A role. ``description``: language code → sentence."""
+
+role_parent = Table(
+    "amanah_role_parent",
+    core,
+    Column("tenant_id", TENANT_ID, primary_key=True),
+    Column("role", String(LENGTHS["role"]), primary_key=True),
+    Column("parent", String(LENGTHS["role"]), primary_key=True),
+    ForeignKeyConstraint(["tenant_id", "role"], ["amanah_role.tenant_id", "amanah_role.name"]),
+    ForeignKeyConstraint(
+        ["tenant_id", "parent"],
+        ["amanah_role.tenant_id", "amanah_role.name"],
+        name="fk_amanah_role_parent_parent",
+    ),
+)
+"""``role`` has all rules of ``parent`` too."""
+
+purpose = Table(
+    "amanah_purpose",
+    core,
+    Column("tenant_id", TENANT_ID, primary_key=True),
+    Column("key", String(LENGTHS["purpose"]), primary_key=True),
+    Column("alias", String(LENGTHS["alias"]), nullable=True),
+    Column("legal_basis", String(32), nullable=False),
+    Column("description", JSON, nullable=False),
+    Column("parent", String(LENGTHS["purpose"]), nullable=True),
+    UniqueConstraint("tenant_id", "alias"),
+)
+"""The register of purposes."""
+
+rule = Table(
+    "amanah_rule",
+    core,
+    Column("tenant_id", TENANT_ID, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("role", String(LENGTHS["role"]), nullable=False),
+    Column("object", String(LENGTHS["object"]), nullable=False),
+    Column("action", String(LENGTHS["action"]), nullable=False),
+    Column("purpose", String(LENGTHS["purpose"]), nullable=False),
+    Column("effect", String(8), nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=True),
+    CheckConstraint("effect IN ('allow', 'deny')", name="effect"),
+    ForeignKeyConstraint(["tenant_id", "role"], ["amanah_role.tenant_id", "amanah_role.name"]),
+)
+"""In force from version ``since`` until version ``until`` (NULL: still)."""

@@ -1,0 +1,184 @@
+"""Reading and writing one tenant's roles, purposes and rules, on the caller's connection.
+
+Each write is checked against all that the tenant has already, then bumps the tenant's version in the same transaction.
+The bump comes first: it locks the tenant's version row, so that two administrators cannot each make half of a circle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, insert, select, update
+
+from ..database import bump
+from ..errors import InvalidInput
+from . import models, purposes, rules
+from .hierarchy import check_links, purpose_links
+from .names import ANY, check_role
+from .purposes import Purpose
+from .rules import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import Connection
+
+
+def read_parents(connection: Connection, tenant_id: str) -> dict[str, frozenset[str]]:
+    """Each registered role → the roles that it inherits from."""
+    names = connection.execute(
+        select(models.role.c.name).where(models.role.c.tenant_id == tenant_id).order_by(models.role.c.name)
+    ).scalars()
+    found: dict[str, set[str]] = {name: set() for name in names}
+    links = models.role_parent
+    for role, parent in connection.execute(select(links.c.role, links.c.parent).where(links.c.tenant_id == tenant_id)):
+        found[role].add(parent)
+    return {role: frozenset(parents) for role, parents in found.items()}
+
+
+def read_purposes(connection: Connection, tenant_id: str) -> dict[str, Purpose]:
+    """The tenant's register: key → purpose."""
+    table = models.purpose
+    columns = (table.c.key, table.c.alias, table.c.legal_basis, table.c.description, table.c.parent)
+    rows = connection.execute(select(*columns).where(table.c.tenant_id == tenant_id).order_by(table.c.key))
+    return {
+        row.key: Purpose(row.key, row.alias or "", row.legal_basis, dict(row.description), row.parent or "")
+        for row in rows
+    }
+
+
+def read_rules(connection: Connection, tenant_id: str) -> list[Rule]:
+    """The rules in force, by number."""
+    table = models.rule
+    columns = (table.c.number, table.c.role, table.c.object, table.c.action, table.c.purpose, table.c.effect)
+    mine = (table.c.tenant_id == tenant_id) & table.c.until.is_(None)
+    return [Rule(*row) for row in connection.execute(select(*columns).where(mine).order_by(table.c.number))]
+
+
+def write_roles(
+    connection: Connection,
+    tenant_id: str,
+    roles: Mapping[str, Iterable[str]],
+    descriptions: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Add ``roles`` (name → parents, which may be among the new ones). Raises ``InvalidInput``, nothing written."""
+    bump(connection, tenant_id)
+    existing = read_parents(connection, tenant_id)
+    for name in roles:
+        check_role(name)
+        if name in existing:
+            raise InvalidInput(detail=f"there is a role {name} already")
+    links = [(name, parent) for name, parents in roles.items() for parent in dict.fromkeys(parents)]
+    _check_inheritance(existing, roles, links)
+    if roles:
+        values = [
+            {"tenant_id": tenant_id, "name": name, "description": dict(descriptions.get(name, {}))} for name in roles
+        ]
+        connection.execute(insert(models.role), values)
+    _insert_links(connection, tenant_id, links)
+
+
+def write_inheritance(connection: Connection, tenant_id: str, role: str, parent: str) -> None:
+    """Let ``role`` have all rules of ``parent`` too. Raises ``InvalidInput`` (unknown, circle, chain over eight)."""
+    bump(connection, tenant_id)
+    existing = read_parents(connection, tenant_id)
+    _check_inheritance(existing, {role: ()}, [(role, parent)])
+    if role not in existing:
+        raise InvalidInput(detail=f"there is no role {role!r:.80}")
+    if parent not in existing[role]:
+        _insert_links(connection, tenant_id, [(role, parent)])
+
+
+def _check_inheritance(
+    existing: Mapping[str, frozenset[str]], new: Iterable[str], links: list[tuple[str, str]]
+) -> None:
+    names = existing.keys() | set(new)
+    for role, parent in links:
+        if parent not in names:
+            raise InvalidInput(detail=f"the role {role} cannot inherit from {parent!r:.80}: there is no such role")
+    check_links([*((role, parent) for role, parents in existing.items() for parent in parents), *links], "role")
+
+
+def _insert_links(connection: Connection, tenant_id: str, links: list[tuple[str, str]]) -> None:
+    if links:
+        values = [{"tenant_id": tenant_id, "role": role, "parent": parent} for role, parent in links]
+        connection.execute(insert(models.role_parent), values)
+
+
+def write_purposes(connection: Connection, tenant_id: str, new: Iterable[Purpose]) -> None:
+    """Add purposes to the register. Raises ``InvalidInput``, nothing written."""
+    bump(connection, tenant_id)
+    register = read_purposes(connection, tenant_id)
+    added = []
+    for purpose in new:
+        purposes.check(purpose)
+        taken = {name for known in register.values() for name in (known.key, known.alias) if name}
+        for name in (purpose.key, purpose.alias):
+            if name and name in taken:
+                raise InvalidInput(detail=f"{name} is a purpose of this register already")
+        register[purpose.key] = purpose
+        added.append(purpose)
+    check_links(purpose_links(register), "purpose")
+    if added:
+        values = [
+            {
+                "tenant_id": tenant_id,
+                "key": purpose.key,
+                "alias": purpose.alias or None,
+                "legal_basis": purpose.legal_basis,
+                "description": dict(purpose.description),
+                "parent": purpose.parent or None,
+            }
+            for purpose in added
+        ]
+        connection.execute(insert(models.purpose), values)
+
+
+def write_rules(connection: Connection, tenant_id: str, new: Iterable[Rule]) -> list[Rule]:
+    """Add rules; their numbers are given here. Raises ``InvalidInput``, nothing written."""
+    version = bump(connection, tenant_id)
+    known_roles = read_parents(connection, tenant_id)
+    register = read_purposes(connection, tenant_id)
+    present = {rule.row() for rule in read_rules(connection, tenant_id)}
+    table = models.rule
+    last = connection.execute(select(func.max(table.c.number)).where(table.c.tenant_id == tenant_id)).scalar() or 0
+    added = []
+    for rule in new:
+        rules.check(rule)
+        if rule.role not in known_roles:
+            raise InvalidInput(detail=f"there is no role {rule.role}")
+        if rule.purpose != ANY and not purposes.known(rule.purpose, register):
+            raise InvalidInput(detail=f"{rule.purpose} is no purpose of this register and none above one")
+        if rule.row() in present:
+            raise InvalidInput(detail=f"there is such a rule already: {' '.join(rule.row())}")
+        present.add(rule.row())
+        added.append(Rule(last + len(added) + 1, *rule.row()))
+    if added:
+        values = [
+            {
+                "tenant_id": tenant_id,
+                "number": rule.number,
+                "role": rule.role,
+                "object": rule.object,
+                "action": rule.action,
+                "purpose": rule.purpose,
+                "effect": rule.effect,
+                "since": version,
+            }
+            for rule in added
+        ]
+        connection.execute(insert(table), values)
+    return added
+
+
+def end_rule(connection: Connection, tenant_id: str, rule_id: str) -> None:
+    """Take the rule ``rule_id`` ("r12") out of force; its row stays. Raises ``InvalidInput`` if it is not in force."""
+    number = rule_id.removeprefix("r")
+    version = bump(connection, tenant_id)
+    table = models.rule
+    ended = 0
+    if rule_id.startswith("r") and number.isascii() and number.isdigit() and len(number) < 10:  # noqa: PLR2004 - INTEGER
+        mine = (table.c.tenant_id == tenant_id) & (table.c.number == int(number)) & table.c.until.is_(None)
+        ended = connection.execute(update(table).where(mine).values(until=version)).rowcount
+    if not ended:
+        raise InvalidInput(detail=f"there is no rule {rule_id!r:.20} in force")

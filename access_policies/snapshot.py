@@ -1,0 +1,167 @@
+"""A tenant's policy as it was at one version, and every decision that was asked of it.
+
+Invariants:
+
+1. A snapshot never changes; a change of policy makes a new version, and a new version a new snapshot.
+2. Casbin decides each question once; the answer is remembered under (roles, object, action, purpose).
+3. A question that cannot be put properly (unknown purpose, a pattern for an object, no known role) is a no.
+4. An error while deciding is ``PolicyUnavailable``; it is never remembered and never a yes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from ..errors import PolicyUnavailable
+from .decision import Decision
+from .explanation import Explanation
+from .hierarchy import closure
+from .judge import Judge
+from .names import askable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .purposes import Purpose
+    from .rules import Rule
+
+_DECISIONS: Final = 10_000
+"""Answers that one snapshot remembers; a role set asks for a few hundred."""
+
+_JUDGES: Final = 12
+"""Enforcers, one per set of roles and action, that one snapshot keeps; to make one again takes a millisecond."""
+
+
+class Snapshot:
+    """One tenant's roles, purposes and rules at one version; safe for threads."""
+
+    __slots__ = (
+        "_by_alias",
+        "_decisions",
+        "_fields",
+        "_judges",
+        "_lock",
+        "_no",
+        "_parents",
+        "_remembered",
+        "_rules",
+        "purposes",
+        "tenant",
+        "version",
+    )
+
+    def __init__(
+        self,
+        tenant: str,
+        version: int,
+        parents: Mapping[str, frozenset[str]],
+        purposes: Iterable[Purpose],
+        rules: Iterable[Rule],
+        fields: Mapping[str, str],
+    ) -> None:
+        """``parents``: each registered role → the roles that it inherits from; ``fields``: field → category."""
+        self.tenant = tenant
+        self.version = version
+        self.purposes: Mapping[str, Purpose] = MappingProxyType({purpose.key: purpose for purpose in purposes})
+        self._by_alias = {purpose.alias: purpose for purpose in self.purposes.values() if purpose.alias}
+        self._parents = parents
+        self._rules = tuple(rules)
+        self._fields = fields
+        self._no = Decision(allow=False, rule=None, version=version)
+        self._decisions: dict[tuple[bool, int | None], Decision] = {(False, None): self._no}
+        self._remembered: dict[tuple[frozenset[str], str, str, str], Decision] = {}
+        self._judges: OrderedDict[tuple[frozenset[str], str], Judge] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles that this tenant's policy knows."""
+        return frozenset(self._parents)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every rule in force, by number."""
+        return self._rules
+
+    def purpose(self, name: str) -> Purpose | None:
+        """The registered purpose with this key or alias."""
+        return self.purposes.get(name) or self._by_alias.get(name)
+
+    def decide(self, roles: frozenset[str], obj: str, action: str, purpose: str) -> Decision:
+        """May somebody with ``roles`` do ``action`` with ``obj`` for the purpose with the *key* ``purpose``?
+
+        A dict look-up when it was asked before. Raises ``PolicyUnavailable`` if Casbin fails.
+        """
+        try:
+            return self._remembered[roles, obj, action, purpose]
+        except KeyError:
+            return self._judge(roles, obj, action, purpose)
+
+    def _judge(self, roles: frozenset[str], obj: str, action: str, purpose: str) -> Decision:
+        if purpose not in self.purposes or not askable(obj):
+            return self._no
+        held = roles.intersection(self._parents)
+        if not held:
+            return self._no
+        question = (roles, obj, action, purpose)
+        with self._lock:
+            decision = self._remembered.get(question)
+            if decision is not None:
+                return decision
+            try:
+                allow, number = self._judge_of(held, action).ask(obj, purpose)
+            except Exception as error:
+                self._judges.pop((held, action), None)
+                raise PolicyUnavailable from error
+            decision = self._decision(allow, number)
+            if len(self._remembered) >= _DECISIONS:
+                self._remembered.clear()
+            self._remembered[question] = decision
+            return decision
+
+    def _decision(self, allow: bool, number: int | None) -> Decision:  # noqa: FBT001 - Casbin's answer as it comes
+        known = self._decisions.get((allow, number))
+        if known is None:
+            rule = None if number is None else f"r{number}"
+            known = self._decisions[allow, number] = Decision(allow=allow, rule=rule, version=self.version)
+        return known
+
+    def _judge_of(self, roles: frozenset[str], action: str) -> Judge:
+        judge = self._judges.get((roles, action))
+        if judge is None:
+            judge = Judge(roles, action, self._parents, self._rules, self.purposes, self._fields)
+            self._judges[roles, action] = judge
+            if len(self._judges) > _JUDGES:
+                self._judges.popitem(last=False)
+        self._judges.move_to_end((roles, action))
+        return judge
+
+    def explain(self, roles: frozenset[str], obj: str, action: str, purpose: str) -> Explanation:
+        """Why ``decide`` answers as it does, and for a no which role or purpose would get a yes."""
+        decision = self.decide(roles, obj, action, purpose)
+        return Explanation(
+            allow=decision.allow,
+            roles=tuple(sorted(roles)),
+            object=obj,
+            action=action,
+            purpose=purpose,
+            version=self.version,
+            rule=next((rule for rule in self._rules if rule.id == decision.rule), None),
+            masked=action == "read" and not decision.allow and self.decide(roles, obj, "read_masked", purpose).allow,
+            roles_that_may=self._roles_that_may(obj, action, purpose),
+            purposes_that_do=tuple(key for key in self.purposes if self.decide(roles, obj, action, key).allow),
+            unknown_roles=tuple(sorted(roles - self._parents.keys())),
+            purpose_known=purpose in self.purposes,
+        )
+
+    def _roles_that_may(self, obj: str, action: str, purpose: str) -> tuple[str, ...]:
+        able = [role for role in self._parents if self.decide(frozenset({role}), obj, action, purpose).allow]
+        return tuple(sorted(able, key=lambda role: (self._reach(role), role)))
+
+    def _reach(self, role: str) -> int:
+        """How many rules a role brings, its parents' included: the measure by which the least role is suggested."""
+        held = closure({role}, self._parents)
+        return sum(rule.role in held for rule in self._rules)
