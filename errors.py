@@ -396,6 +396,14 @@ class Tampered(SealError):
     remedy = N_("Tell the compliance officer; do not overwrite the row.")
 
 
+class EnvelopeUnknown(Tampered):
+    """The value is in no format that this version of the library writes or reads."""
+
+    code = "envelope-unknown"
+    why = N_("It is no sealed value, or one that a newer version of Amanah sealed.")
+    remedy = N_("Run the newest version that ever ran on this database; if it says the same, tell the compliance officer.")
+
+
 class KeyUnknown(SealError):
     """The value names a key version that this tenant does not have."""
 
