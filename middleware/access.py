@@ -19,7 +19,7 @@ from enum import Enum
 from os import urandom
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..access_policies.decision import Decision
+from ..access_policies.snapshot import Decision
 from ..audit.entries import Entry, new_event_id, now_us
 from ..database import PLATFORM
 from ..errors import AccessClosed, AccessRequired, AmanahError, Forbidden, KeysUnavailable

@@ -1,0 +1,230 @@
+"""What the application's developer declares about tables, in the model or beside it.
+
+In the model: ``phone: Mapped[str] = mapped_column(Personal(String, category="user.contact.phone_number"))``.
+Beside it, for models that cannot be edited: ``declare("customer", subject="id", columns={"phone": Personal(category=…)})``.
+Both give the same: `build` swaps the column's type in place, before the mappers are configured.
+
+Every table with the tenant column is protected whether or not it is declared; every other table is refused until it is
+declared `shared`. Nothing guessed widens access.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, Index, Integer, String, UniqueConstraint, Uuid
+from sqlalchemy.orm.mapper import _all_registries
+
+from ..encryption.codecs import codec_for
+from ..encryption.normalise import normaliser
+from ..errors import DeclarationError
+from .fields import Field, Protected, Register
+from .masks import mask_for, standin_for
+from .personal import IndexToken, Personal, Search
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import MetaData, Table
+    from sqlalchemy.orm import Mapper
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What was said about one table; made by `declare` and `shared`, taken by the guard."""
+
+    table: str
+    resource: str | None = None
+    tenant: str | None = None
+    subject: str | None = None
+    columns: Mapping[str, Personal] = field(default_factory=dict)
+    sign_in: bool = False
+    shared: bool = False
+
+
+def declare(
+    table: str,
+    *,
+    resource: str | None = None,
+    tenant: str | None = None,
+    subject: str | None = None,
+    columns: Mapping[str, Personal] | None = None,
+    sign_in: bool = False,
+) -> Declaration:
+    """Declare a table by name.
+
+    Args:
+        table: its name in the database.
+        resource: what policies call it; default: the table's name. Several tables may be one resource.
+        tenant: its tenant column, where it differs from the guard's.
+        subject: the column that names the person whom a row is about.
+        columns: personal columns; a `Personal` without type keeps the column's own.
+        sign_in: the application's login reads and writes this table before anybody is known.
+    """
+    return Declaration(table, resource, tenant, subject, dict(columns or {}), sign_in)
+
+
+def shared(*tables: str) -> list[Declaration]:
+    """Declare tables that are the same for every tenant and hold nothing personal: neither wall nor decision."""
+    return [Declaration(name, shared=True) for name in tables]
+
+
+def build(metadata: MetaData, declarations: Iterable[Declaration | list[Declaration]], tenant_column: str) -> Register:
+    """Apply the declarations to the metadata and return the register.
+
+    Raises `DeclarationError` for a table or column that is not there, said twice, already in use by configured mappers, or
+    of a kind that cannot be sealed.
+    """
+    said: dict[str, Declaration] = {}
+    for item in declarations:
+        for declaration in item if isinstance(item, list) else [item]:
+            if declaration.table in said:
+                raise DeclarationError(detail=f"the table {declaration.table!r} is declared twice")
+            if declaration.table not in metadata.tables:
+                raise DeclarationError(detail=f"there is no table {declaration.table!r} in the metadata")
+            said[declaration.table] = declaration
+    register = Register()
+    for table in metadata.sorted_tables:
+        _take_in(register, table, said.get(table.name, Declaration(table.name)), tenant_column)
+    register.close()
+    return register
+
+
+def _take_in(register: Register, table: Table, said: Declaration, tenant_column: str) -> None:
+    tenant = said.tenant or tenant_column
+    personal = dict(said.columns) | {c.name: c.type for c in table.columns if isinstance(c.type, Personal)}
+    if said.shared or tenant not in table.c:
+        if said.tenant or personal:
+            raise DeclarationError(
+                detail=f"{table.name} holds personal columns and has no tenant column {tenant!r}: name it with tenant="
+            )
+        (register.shared if said.shared else register.undeclared).add(table.name.lower())
+        return
+    if table.schema:
+        raise DeclarationError(detail=f"{table.fullname}: tables in a named schema cannot be protected yet")
+    protected = Protected(
+        name=table.name,
+        resource=said.resource or table.name,
+        table=table,
+        tenant=tenant,
+        key=tuple(c.name for c in table.primary_key.columns),
+        subject=said.subject,
+        sign_in=said.sign_in,
+    )
+    if said.subject is not None and said.subject not in table.c:
+        raise DeclarationError(detail=f"{table.name} has no column {said.subject!r} to be its subject")
+    if personal:
+        _check_key(protected)
+        _check_unmapped(table)
+    for position, (name, type_) in enumerate(sorted(personal.items())):
+        _take_in_column(register, protected, name, type_, position)
+    if personal:
+        _move_constraints(protected)
+    register.add(protected)
+
+
+def _check_key(protected: Protected) -> None:
+    """Row keys are integers, UUIDs or text: other types change their spelling between drivers and sessions."""
+    if not protected.key:
+        raise DeclarationError(detail=f"{protected.name} has no primary key to seal its columns to")
+    for column in protected.key_columns():
+        if not isinstance(column.type, Integer | String | Uuid):
+            raise DeclarationError(
+                detail=f"{protected.name}.{column.name} is {column.type!r}: keys are integers, UUIDs or text"
+            )
+        if isinstance(column.type, Personal):
+            raise DeclarationError(detail=f"{protected.name}.{column.name} is part of the key and cannot be personal")
+    for constraint in protected.table.foreign_key_constraints:
+        if (constraint.onupdate or "").upper() == "CASCADE" and {c.name for c in constraint.columns} & set(protected.key):
+            raise DeclarationError(detail=f"{protected.name}: ON UPDATE CASCADE would move sealed rows to another key")
+
+
+def _check_unmapped(table: Table) -> None:
+    """Mappers remember the types of their columns once they are configured; swapping a type then would go half unseen."""
+    for mapper in _mappers():
+        if mapper.configured and table in mapper.tables:
+            raise DeclarationError(
+                detail=f"the mappers of {table.name} are already configured: build the guard before the first query"
+            )
+
+
+def _mappers() -> Iterable[Mapper[Any]]:
+    for known in _all_registries():
+        yield from known.mappers
+
+
+def _take_in_column(register: Register, protected: Protected, name: str, type_: Personal, position: int) -> None:
+    table = protected.table
+    if name not in table.c:
+        raise DeclarationError(detail=f"{protected.name} has no column {name!r}")
+    column = table.c[name]
+    if name == protected.tenant or name == protected.subject or column.foreign_keys:
+        raise DeclarationError(detail=f"{protected.name}.{name} is tenant, subject or foreign key and cannot be personal")
+    bound = type_.copy()
+    if bound.inner is None:
+        if isinstance(column.type, Personal):
+            raise DeclarationError(detail=f"{protected.name}.{name}: Personal(…) in a model needs the column's type")
+        bound.inner = column.type
+    if not bound.sealed:
+        bound.impl = bound.inner
+    codec = codec_for(bound.inner)
+    python_type = bound.inner.python_type
+    label = f"{protected.name}.{name}"
+    bound.field = Field(
+        id=bound.identifier or label,
+        name=label,
+        table=protected,
+        column=name,
+        category=bound.category,
+        sealed=bound.sealed,
+        codec=codec,
+        mask=mask_for(bound.category, python_type, bound.mask),
+        standin=None if column.nullable else standin_for(python_type),
+        search=bound.search == "exact",
+        platform=bound.platform,
+        domain=bound.domain or bound.identifier or label,
+        normalise=normaliser(bound.normalise),
+        position=position,
+    )
+    if bound.field.search and python_type is bool:
+        raise DeclarationError(detail=f"{label}: a yes or no has only two tokens; it cannot be searched")
+    if any(bound.field.id == f.id for t in register.tables.values() for f in t.fields.values()):
+        raise DeclarationError(detail=f"two columns have the field id {bound.field.id!r}")
+    bound.register = register
+    column.type = bound
+    protected.fields[name] = bound.field
+    if bound.field.search and bound.field.index_column not in table.c:
+        table.append_column(
+            Column(bound.field.index_column, IndexToken(Search(bound.field)), nullable=True, _omit_from_statements=True)
+        )
+        if not any(name in c.columns for c in table.constraints if isinstance(c, UniqueConstraint)):
+            Index(
+                f"ix_{table.name}_{bound.field.index_column}", table.c[protected.tenant], table.c[bound.field.index_column]
+            )
+
+
+def _move_constraints(protected: Protected) -> None:
+    """UNIQUE and indexes on a sealed column say nothing about its values: they move to its search column."""
+    table = protected.table
+    sealed = {name: f for name, f in protected.fields.items() if f.sealed}
+    for constraint in [c for c in table.constraints if isinstance(c, UniqueConstraint)]:
+        touched = [c.name for c in constraint.columns if c.name in sealed]
+        if not touched:
+            continue
+        for name in touched:
+            if not sealed[name].search:
+                raise DeclarationError(detail=f'{protected.name}.{name} is unique: sealing it needs search="exact"')
+        table.constraints.discard(constraint)
+        moved = [table.c[sealed[c.name].index_column if c.name in sealed else c.name] for c in constraint.columns]
+        table.append_constraint(UniqueConstraint(*moved, name=constraint.name))
+    for index in [i for i in table.indexes if any(getattr(c, "name", None) in sealed for c in i.expressions)]:
+        table.indexes.discard(index)
+        names = [getattr(c, "name", "") for c in index.expressions]
+        if all(n not in sealed or sealed[n].search for n in names):
+            if index.unique:
+                moved = [table.c[sealed[n].index_column if n in sealed else n] for n in names]
+                Index(index.name, *moved, unique=True)
+        elif index.unique:
+            raise DeclarationError(detail=f'{index.name} is unique over a sealed column: that needs search="exact"')
+

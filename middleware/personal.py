@@ -1,0 +1,273 @@
+"""The type of a personal column.
+
+Reading: ``column_expression`` makes each SELECT bring along, before the stored value, what opening it needs: the field's
+id, each part of the row's primary key, the subject; each length-prefixed, trusted bytes first. The result processor then
+asks the current access how it sees the field, opens, masks or withholds the value, and notes what was shown.
+
+Writing: a sealed column takes `Sealed` bytes only. They are made by the SQL gate before the statement is executed
+(`writes.py`), so that an exception's parameters never hold a plaintext; a plain value that got this far is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import LargeBinary
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
+
+from ..errors import DeclarationError, SealedWriteRefused
+from .access import Sight, require
+from .netstring import after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Dialect
+
+    from .fields import Field, Register
+
+
+class Sealed(bytes):
+    """An envelope made by the gate: the only thing that a sealed column takes."""
+
+    __slots__ = ()
+
+
+class SearchToken(bytes):
+    """A search token made by the gate."""
+
+    __slots__ = ()
+
+
+class Personal(TypeDecorator[Any]):
+    """A personal column's type, for ORM and Core: ``mapped_column(Personal(String, category="user.name"))``.
+
+    Args:
+        type_: the column's own type; left out in `declare`, which takes the type that the column has.
+        category: a fideslang key ("user.contact.phone_number").
+        sealed: encrypted at rest. ``False`` gives a *governed* column: decided, masked and noted, stored plain.
+        search: ``"exact"`` lets == and in_() find values, by keyed tokens in a column ``<name>_ix``.
+        normalise: what is the same for the search ("phone", "email", "casefold", "digits").
+        domain: columns that are joined with each other share a search domain; default: the column itself.
+        platform: sign-in searches this column before the tenant is known, so its tokens are the platform's.
+        mask: a name from `masks`; default: by category and type.
+        id: the field's id for ever; default: ``table.column``. Give the old one when you rename table or column.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(
+        self,
+        type_: TypeEngine[Any] | type[TypeEngine[Any]] | None = None,
+        *,
+        category: str,
+        sealed: bool = True,
+        search: str | None = None,
+        normalise: str | None = None,
+        domain: str | None = None,
+        platform: bool = False,
+        mask: str | None = None,
+        id: str | None = None,  # noqa: A002 - the word of the declaration
+    ) -> None:
+        """Raise `DeclarationError` for a combination that cannot be kept."""
+        if search not in (None, "exact"):
+            raise DeclarationError(detail=f"search={search!r} is not known; use search=\"exact\"")
+        if search and not sealed:
+            raise DeclarationError(detail="a governed column is stored plain and searched as it is; leave out search=")
+        if not category:
+            raise DeclarationError(detail="a personal column needs a category")
+        self.inner = None if type_ is None else to_instance(type_)
+        self.category = category
+        self.sealed = sealed
+        self.search = search
+        self.normalise = normalise
+        self.domain = domain
+        self.platform = platform
+        self.mask = mask
+        self.identifier = id
+        self.field: Field | None = None
+        self.register: Register | None = None
+        super().__init__()
+        if not sealed and self.inner is not None:
+            self.impl = self.inner
+
+    # -- SQLAlchemy's questions --
+
+    @property
+    def _static_cache_key(self) -> Any:
+        """Statements on different fields never share a compiled form, even where their types look alike."""
+        return (Personal, id(self) if self.field is None else id(self.field))
+
+    @property
+    def python_type(self) -> type:
+        """The type of the opened value."""
+        return self.inner.python_type if self.inner is not None else object
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Bytes for a sealed column, the own type for a governed one."""
+        return dialect.type_descriptor(LargeBinary() if self.sealed or self.inner is None else self.inner)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        """What is compared with this column is of its type, so that the compiler meets it."""
+        return self
+
+    def copy(self, **_: Any) -> Personal:
+        """A declaration of the same words, not yet tied to a field; ties are kept for dialect copies."""
+        twin = Personal.__new__(Personal)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The stored value together with where it belongs."""
+        return Bound(column, self)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """A sealed column lets only envelopes through."""
+        if not self.sealed:
+            return self.load_dialect_impl(dialect).dialect_impl(dialect).bind_processor(dialect)
+        name = self.field.name if self.field else "?"
+        finish = LargeBinary().dialect_impl(dialect).bind_processor(dialect)
+
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            if type(value) is not Sealed:
+                raise SealedWriteRefused(field=name, detail="a plain value reached the driver")
+            return finish(value) if finish else bytes(value)
+
+        return process
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str] | None:
+        """No personal value is ever written into the text of a statement."""
+        name = self.field.name if self.field else "?"
+
+        def process(_value: Any) -> str:
+            raise SealedWriteRefused(field=name, detail="a value would be written into the statement's text")
+
+        return process
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:  # noqa: ARG002
+        """Open, mask or withhold, by the current access."""
+        register = self.register
+        if register is None:
+            raise DeclarationError(detail="a Personal column was read before a Guard was built")
+        return cell_opener(register)
+
+
+def cell_opener(register: Register) -> Callable[[Any], Any]:
+    """The function that turns a carried cell into what the current access sees of it.
+
+    It goes by the field id inside the cell and never by the column's type: in a UNION every row is processed by the first
+    SELECT's types.
+    """
+    fields = register.fields
+
+    def process(cell: Any) -> Any:
+        if cell is None:
+            return None
+        data = bytes(cell)
+        identifier, start = after(data, 0)
+        field = fields.get(identifier) or register.field(identifier)
+        access = require(field.table.resource)
+        end = start
+        for _ in field.table.key:
+            _, end = after(data, end)
+        subject = b""
+        payload = end
+        if field.table.subject is not None:
+            subject, payload = after(data, end)
+        sight = access.sight(field)
+        if sight is Sight.WITHHELD:
+            return field.standin
+        if field.sealed:
+            place = data[:end] if field.table.bound_to_row else field.prefix
+            value = field.codec.decode(access.cipher.open(field.id, place, data[payload:]))
+        else:
+            value = field.codec.decode_text(data[payload:].decode())
+        masked = sight is Sight.MASKED
+        access.notes.opened(field, data[start:end], subject, masked=masked)
+        return field.mask(value) if masked else value
+
+    return process
+
+
+class Bound(ColumnElement[Any]):
+    """A personal column with what it belongs to before it: rendered by the guard's compiler, and by no other."""
+
+    __visit_name__ = "amanah_bound"
+    inherit_cache = False
+
+    def __init__(self, column: ColumnElement[Any], type_: Personal) -> None:
+        """``column`` may be a Label; it is looked through."""
+        self.column = getattr(column, "element", column) if column.__visit_name__ == "label" else column
+        self.type = type_
+
+
+@compiles(Bound)
+def _render(bound: Bound, compiler: Any, **kw: Any) -> str:
+    """By the guard's compiler with the place; by any other (SQLAlchemy compiles to look at a statement) the bare column.
+
+    A cell that was fetched bare, by an engine that is not protected, is refused by the result processor.
+    """
+    guarded = getattr(compiler, "visit_amanah_bound", None)
+    return str(guarded(bound, **kw) if guarded else compiler.process(bound.column, **kw))
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a search value becomes a token."""
+
+    field: Field
+
+    def token(self, value: Any) -> SearchToken:
+        """The token of ``value`` under the current access. Raises `AccessRequired` and what the keys raise."""
+        field = self.field
+        access = require(field.table.resource)
+        text = field.normalise(value) if field.normalise else None
+        raw = field.codec.encode(value) if text is None else text.encode()
+        return SearchToken((access.platform if field.platform else access.cipher).token(field.domain, raw))
+
+
+class IndexToken(TypeDecorator[Any]):
+    """The type of a search column ``<name>_ix``: 16 bytes. A plain value that is compared with it becomes a token when the
+    statement is executed, under the access of that moment.
+    """  # noqa: D205
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, search: Search | None = None) -> None:
+        """``search`` is None where Alembic renders the type."""
+        self.search = search
+        super().__init__(16)
+
+    @property
+    def _static_cache_key(self) -> Any:
+        return (IndexToken, id(self.search.field) if self.search else None)
+
+    def copy(self, **_: Any) -> IndexToken:
+        """The same search."""
+        return IndexToken(self.search)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """Tokens pass; everything else becomes one."""
+        search = self.search
+        finish = LargeBinary().dialect_impl(dialect).bind_processor(dialect)
+
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            if search is None:
+                raise DeclarationError(detail="a search column was used before a Guard was built")
+            token = value if type(value) is SearchToken else search.token(value)
+            return finish(token) if finish else bytes(token)
+
+        return process
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:  # noqa: ARG002
+        """Tokens are never handed out."""
+        return lambda _value: None
