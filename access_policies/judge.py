@@ -40,8 +40,8 @@ def refuse_both_distributions() -> None:
 
 refuse_both_distributions()
 
-import casbin  # type: ignore[import-untyped]  # noqa: E402 - not before we know which Casbin it is
-from casbin.effect.default_effectors import (  # type: ignore[import-untyped]  # noqa: E402
+import casbin  # noqa: E402 - not before we know which Casbin it is
+from casbin.effect.default_effectors import (  # noqa: E402
     AllowAndDenyEffector,
     AllowOverrideEffector,
 )

@@ -115,7 +115,7 @@ class Policies:
             raise PolicyUnavailable from error
         raise PolicyUnavailable
 
-    # -- writing: in the caller's transaction, with the tenant's version -------------------------------------------------
+    # -- writing: in the caller's transaction, with the tenant's version ---------------------------------------------
 
     def install(self, connection: Connection, tenant_id: str, template: str) -> None:
         """Give a new tenant the roles, purposes and rules of a template. Raises ``InvalidInput`` if it has some."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..errors import InvalidInput
 from .names import ANY, check_alias, check_purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LEGAL_BASES: Final = (
     "consent",

@@ -141,8 +141,9 @@ def write_rules(connection: Connection, tenant_id: str, new: Iterable[Rule]) -> 
     register = read_purposes(connection, tenant_id)
     present = {rule.row() for rule in read_rules(connection, tenant_id)}
     table = models.rule
-    last = connection.execute(select(func.max(table.c.number)).where(table.c.tenant_id == tenant_id)).scalar() or 0
-    added = []
+    highest = select(func.max(table.c.number)).where(table.c.tenant_id == tenant_id)
+    last = int(connection.execute(highest).scalar() or 0)
+    added: list[Rule] = []
     for rule in new:
         rules.check(rule)
         if rule.role not in known_roles:

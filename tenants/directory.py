@@ -1,0 +1,270 @@
+"""The directory: who belongs to which tenant, with which roles.
+
+Every write takes the caller's connection, checks first and bumps the tenant's version in the same transaction, so that
+the next request of every process sees it. The bump also locks the tenant's version row: two administrators who each
+take away one of the last two owners come one after the other, and the second is refused.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import and_, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..database import bump, version
+from ..errors import InvalidInput, PolicyUnavailable, TenantUnknown
+from .clock import from_us, now_us, to_us
+from .models import grant, member, tenant
+from .names import OWNER, check_member, check_role, check_tenant, check_text
+from .records import Grant, Member, Tenant
+from .roster import ACTIVE, Limited, Roster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Engine
+
+SUSPENDED: Final = "suspended"
+CLOSED: Final = "closed"
+REMOVED: Final = "removed"
+
+
+class Directory:
+    """Tenants, members and grants of one database. Holds nothing in memory; safe for threads."""
+
+    def __init__(self, engine: Engine, *, has_role: Callable[[Connection, str, str], bool] | None = None) -> None:
+        """``has_role(connection, tenant_id, role)``: whether the tenant's policy knows a role that is to be granted."""
+        self._engine = engine
+        self._has_role = has_role
+
+    # -- tenants -----------------------------------------------------------------------------------------------------
+
+    def create_tenant(self, connection: Connection, tenant_id: str, name: str, template: str = "blank") -> None:
+        """Add an active tenant. ``template`` is noted; installing it is the policies' part. Raises ``InvalidInput``."""
+        check_tenant(tenant_id)
+        if connection.execute(select(tenant.c.id).where(tenant.c.id == tenant_id)).first():
+            raise InvalidInput(detail=f"there is a tenant {tenant_id} already")
+        values = {
+            "id": tenant_id,
+            "name": check_text(name, "the tenant's name"),
+            "status": ACTIVE,
+            "template": check_role(template),
+            "created_at": now_us(),
+        }
+        connection.execute(insert(tenant).values(values))
+        bump(connection, tenant_id)
+
+    def suspend(self, connection: Connection, tenant_id: str) -> None:
+        """Stop every access of the tenant until it is resumed."""
+        self._set_status(connection, tenant_id, SUSPENDED)
+
+    def resume(self, connection: Connection, tenant_id: str) -> None:
+        """Let a suspended tenant work again."""
+        self._set_status(connection, tenant_id, ACTIVE)
+
+    def close(self, connection: Connection, tenant_id: str) -> None:
+        """End the tenant for good; its data and its trail stay where they are."""
+        self._set_status(connection, tenant_id, CLOSED)
+
+    def _set_status(self, connection: Connection, tenant_id: str, status: str) -> None:
+        self._open_for_change(connection, tenant_id)
+        connection.execute(update(tenant).where(tenant.c.id == tenant_id).values(status=status))
+
+    @staticmethod
+    def _open_for_change(connection: Connection, tenant_id: str) -> None:
+        """Lock the tenant by raising its version. Raises ``TenantUnknown``, and ``InvalidInput`` if it is closed."""
+        status = select(tenant.c.status).where(tenant.c.id == tenant_id)
+        if connection.execute(status).first() is None:
+            raise TenantUnknown
+        bump(connection, tenant_id)
+        if connection.execute(status).scalar_one() == CLOSED:
+            raise InvalidInput(detail=f"the tenant {tenant_id} is closed")
+
+    # -- members -----------------------------------------------------------------------------------------------------
+
+    def add_member(self, connection: Connection, tenant_id: str, member_id: str, display: str = "") -> None:
+        """Make somebody an active member, without any role. A removed or suspended one becomes active again.
+
+        Raises ``InvalidInput`` for an active member. The grants of a removed member were revoked and stay so.
+        """
+        check_member(member_id)
+        label = check_text(display, "the member's label") if display else ""
+        self._open_for_change(connection, tenant_id)
+        status = self._member_status(connection, tenant_id, member_id)
+        if status == ACTIVE:
+            raise InvalidInput(detail="this is an active member already")
+        if status is None:
+            values = {"tenant_id": tenant_id, "id": member_id, "display": label, "status": ACTIVE, "added_at": now_us()}
+            connection.execute(insert(member).values(values))
+        else:
+            changes = {"status": ACTIVE, **({"display": label} if label else {})}
+            connection.execute(update(member).where(_is_member(tenant_id, member_id)).values(changes))
+
+    def suspend_member(self, connection: Connection, tenant_id: str, member_id: str) -> None:
+        """Take all roles away until the member is added again. Raises ``InvalidInput`` for the last owner."""
+        self._leave(connection, tenant_id, member_id, SUSPENDED)
+
+    def remove_member(self, connection: Connection, tenant_id: str, member_id: str) -> None:
+        """End the membership and revoke every grant of it. Raises ``InvalidInput`` for the last owner."""
+        self._leave(connection, tenant_id, member_id, REMOVED)
+        mine = and_(grant.c.tenant_id == tenant_id, grant.c.member_id == member_id, grant.c.revoked_at.is_(None))
+        connection.execute(update(grant).where(mine).values(revoked_at=now_us()))
+
+    def _leave(self, connection: Connection, tenant_id: str, member_id: str, status: str) -> None:
+        self._open_for_change(connection, tenant_id)
+        if self._member_status(connection, tenant_id, member_id) in (None, REMOVED):
+            raise InvalidInput(detail="there is no such member")
+        self._keep_an_owner(connection, tenant_id, member_id=member_id)
+        connection.execute(update(member).where(_is_member(tenant_id, member_id)).values(status=status))
+
+    @staticmethod
+    def _member_status(connection: Connection, tenant_id: str, member_id: str) -> str | None:
+        found = connection.execute(select(member.c.status).where(_is_member(tenant_id, member_id))).scalar()
+        return None if found is None else str(found)
+
+    # -- grants ------------------------------------------------------------------------------------------------------
+
+    def grant(
+        self,
+        connection: Connection,
+        tenant_id: str,
+        member_id: str,
+        role: str,
+        *,
+        reason: str,
+        granted_by: str,
+        starts_at: datetime | None = None,
+        ends_at: datetime | None = None,
+    ) -> str:
+        """Give an active member a role and return the grant's id (32 hex digits). Raises ``InvalidInput``.
+
+        In force while ``starts_at <= now < ends_at``; both need a time zone. Nobody grants to themselves, except where
+        the platform appoints: ``granted_by`` is then no member's id.
+        """
+        check_role(role)
+        self._open_for_change(connection, tenant_id)
+        if self._member_status(connection, tenant_id, check_member(member_id)) != ACTIVE:
+            raise InvalidInput(detail="there is no such active member")
+        if self._has_role is not None and not self._has_role(connection, tenant_id, role):
+            raise InvalidInput(detail=f"there is no role {role}")
+        if member_id == check_member(granted_by):
+            raise InvalidInput(detail="nobody can grant a role to themselves")
+        start, end = (None if instant is None else to_us(instant) for instant in (starts_at, ends_at))
+        now = now_us()
+        if end is not None and end <= max(now, start or now):
+            raise InvalidInput(detail="the grant would end before it begins")
+        grant_id = uuid.uuid4().hex
+        values = {
+            "tenant_id": tenant_id,
+            "id": grant_id,
+            "member_id": member_id,
+            "role": role,
+            "reason": check_text(reason, "the reason", reason=True),
+            "granted_by": granted_by,
+            "granted_at": now,
+            "starts_at": start,
+            "ends_at": end,
+        }
+        connection.execute(insert(grant).values(values))
+        return grant_id
+
+    def revoke(self, connection: Connection, tenant_id: str, grant_id: str) -> None:
+        """End a grant now. Raises ``InvalidInput`` if it is not there, already revoked, or the last owner's."""
+        self._open_for_change(connection, tenant_id)
+        mine = and_(grant.c.tenant_id == tenant_id, grant.c.id == grant_id, grant.c.revoked_at.is_(None))
+        if connection.execute(select(grant.c.id).where(mine)).first() is None:
+            raise InvalidInput(detail="there is no such grant in force")
+        self._keep_an_owner(connection, tenant_id, grant_id=grant_id)
+        connection.execute(update(grant).where(mine).values(revoked_at=now_us()))
+
+    @staticmethod
+    def _keep_an_owner(connection: Connection, tenant_id: str, *, member_id: str = "", grant_id: str = "") -> None:
+        """Refuse what would leave nobody who owns the tenant, now or once the temporary owners' time is over."""
+        now = now_us()
+        columns = (grant.c.id, grant.c.member_id, grant.c.starts_at, grant.c.ends_at)
+        active = and_(member.c.tenant_id == grant.c.tenant_id, member.c.id == grant.c.member_id)
+        mine = and_(
+            grant.c.tenant_id == tenant_id,
+            grant.c.role == OWNER,
+            grant.c.revoked_at.is_(None),
+            member.c.status == ACTIVE,
+        )
+        rows = connection.execute(select(*columns).join_from(grant, member, active).where(mine)).all()
+        holding = [row for row in rows if Limited(OWNER, row.starts_at, row.ends_at).holds(now)]
+        lasting = [row for row in holding if row.ends_at is None]
+        for owners in (holding, lasting):
+            left = [row for row in owners if row.id != grant_id and row.member_id != member_id]
+            if owners and not left:
+                raise InvalidInput(detail="this would take away the last owner; make somebody else an owner first")
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def tenants(self, connection: Connection) -> list[Tenant]:
+        """Every tenant, by id."""
+        columns = (tenant.c.id, tenant.c.name, tenant.c.status, tenant.c.template, tenant.c.created_at)
+        rows = connection.execute(select(*columns).order_by(tenant.c.id))
+        return [Tenant(row.id, row.name, row.status, row.template, from_us(row.created_at)) for row in rows]
+
+    def members(self, connection: Connection, tenant_id: str) -> list[Member]:
+        """The tenant's members, the suspended and removed ones too, by id."""
+        columns = (member.c.id, member.c.display, member.c.status, member.c.added_at)
+        rows = connection.execute(select(*columns).where(member.c.tenant_id == tenant_id).order_by(member.c.id))
+        return [Member(row.id, row.display, row.status, from_us(row.added_at)) for row in rows]
+
+    def grants(self, connection: Connection, tenant_id: str) -> list[Grant]:
+        """The tenant's grants, the ended ones too, oldest first."""
+        by_age = (grant.c.granted_at, grant.c.id)
+        rows = connection.execute(select(grant).where(grant.c.tenant_id == tenant_id).order_by(*by_age))
+        return [
+            Grant(
+                row.id,
+                row.member_id,
+                row.role,
+                row.reason,
+                row.granted_by,
+                from_us(row.granted_at),
+                *(None if at is None else from_us(at) for at in (row.starts_at, row.ends_at, row.revoked_at)),
+            )
+            for row in rows
+        ]
+
+    def load(self, tenant_id: str) -> Roster:
+        """The tenant's roster with its version, from one statement and so from one moment.
+
+        Raises ``TenantUnknown``, and ``PolicyUnavailable`` if the database cannot be read.
+        """
+        on_member = member.c.tenant_id == tenant.c.id
+        on_grant = and_(
+            grant.c.tenant_id == member.c.tenant_id, grant.c.member_id == member.c.id, grant.c.revoked_at.is_(None)
+        )
+        columns = (
+            version.c.version,
+            tenant.c.status.label("tenant_status"),
+            member.c.id.label("member_id"),
+            member.c.status.label("member_status"),
+            grant.c.role,
+            grant.c.starts_at,
+            grant.c.ends_at,
+        )
+        source = tenant.join(version, version.c.tenant_id == tenant.c.id)
+        source = source.outerjoin(member, on_member).outerjoin(grant, on_grant)
+        statement = select(*columns).select_from(source).where(tenant.c.id == tenant_id)
+        try:
+            with self._engine.connect() as connection:
+                rows = connection.execute(statement).all()
+        except SQLAlchemyError as error:
+            raise PolicyUnavailable from error
+        if not rows:
+            raise TenantUnknown
+        members = {row.member_id: row.member_status for row in rows if row.member_id is not None}
+        grants = [
+            (row.member_id, Limited(row.role, row.starts_at, row.ends_at)) for row in rows if row.role is not None
+        ]
+        return Roster.of(tenant_id, rows[0].version, rows[0].tenant_status, members, grants)
+
+
+def _is_member(tenant_id: str, member_id: str) -> ColumnElement[bool]:
+    return and_(member.c.tenant_id == tenant_id, member.c.id == member_id)
