@@ -12,7 +12,7 @@ CATALOGUES := locale
 SOURCES := access_policies audit console encryption middleware tenants testing
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tour test lint format types unit bench catalogues clean
+.PHONY: help demo tour test lint format types unit bench catalogues migration clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -76,6 +76,15 @@ bench: $(VENV)/.dev
 # Take up new and changed messages into both catalogues; the new ones then want their Indonesian sentence.
 catalogues: $(VENV)/.dev
 	$(BIN)/python tools/catalogues.py
+
+# A first draft of a migration from the models: make migration BRANCH=core NAME=core_0002_what_it_does
+migration: BRANCH ?= core
+migration: export AMANAH_DATABASE_URL = sqlite:///$(CURDIR)/$(VENV)/migration.db
+migration: $(VENV)/.dev
+	@rm -f $(VENV)/migration*.db*
+	$(BIN)/python -c 'import os; from amanah.migrations import upgrade; upgrade(os.environ["AMANAH_DATABASE_URL"])'
+	$(BIN)/alembic -x branch=$(BRANCH) revision --autogenerate --head $(BRANCH)@head --rev-id $(NAME) --message $(NAME)
+	@rm -f $(VENV)/migration*.db*
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import importlib
 import os
-import pkgutil
 import shutil
 import signal
 import subprocess
@@ -36,7 +35,9 @@ if TYPE_CHECKING:
 GIVEN = "AMANAH_TEST_POSTGRES"
 SHARED = "AMANAH_TEST_FOLDER"  # set by the run's first process, inherited by its xdist workers
 POSTGRES = Path(__file__).parent.parent / "tools" / "postgres.py"
-PILLARS = ("access_policies", "audit", "encryption", "tenants")
+MODELS = ("access_policies.models", "audit.models", "audit.staging", "encryption.models", "tenants.models")
+
+_supervisors: list[subprocess.Popen[bytes]] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,10 +52,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         return
     folder = Path(os.environ.pop(SHARED))
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        supervisor = int((folder / "pid").read_text("ascii"))
-        os.kill(supervisor, signal.SIGTERM)
-        with contextlib.suppress(ChildProcessError):  # a worker's child, not ours: it ends by itself
-            os.waitpid(supervisor, 0)
+        os.kill(int((folder / "pid").read_text("ascii")), signal.SIGTERM)
+    for supervisor in _supervisors:
+        supervisor.wait(60)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -88,6 +88,7 @@ def _start_postgres(folder: Path) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _supervisors.append(supervisor)
     (folder / "pid").write_text(str(supervisor.pid), "ascii")
     until = time.monotonic() + 120
     while time.monotonic() < until:
@@ -129,18 +130,16 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("sqlite_database" if request.param == "sqlite" else "postgres_database"))
 
 
-def _load_models() -> None:
-    """Import every module of the pillars, so that the metadata knows all of Amanah's own tables."""
-    for pillar in PILLARS:
-        package = importlib.import_module(f"amanah.{pillar}")
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
+@pytest.fixture(scope="session")
+def all_models() -> None:
+    """The modules with tables are imported, so that the metadata knows all of Amanah's own tables."""
+    for module in MODELS:
+        importlib.import_module(f"amanah.{module}")
 
 
 @pytest.fixture
-def own_database(database_url: str) -> Iterator[Engine]:
+def own_database(database_url: str, all_models: None) -> Iterator[Engine]:
     """Amanah's own engine on `database_url`, all of its tables made (the trail's where `database.trail_url` says)."""
-    _load_models()
     engine = database.own_engine(database_url)
     trail = database.own_engine(database.trail_url(database_url))
     database.core.create_all(engine)

@@ -4,7 +4,7 @@
     python tools/catalogues.py --check    change nothing; say what is missing and exit non-zero
 
 A message's id is its English sentence, so the English catalogue fills itself in; a new message waits with an empty
-Indonesian sentence until somebody writes it. No line numbers and no dates: a catalogue changes when a message does.
+Indonesian sentence until somebody writes it. No places and no dates: a catalogue changes when a message does.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def update(language: str, template: Catalog) -> bytes:
     catalogue.creation_date = catalogue.revision_date = FIXED_DATE
     catalogue.msgid_bugs_address, catalogue.fuzzy = "", False
     text = io.BytesIO()
-    write_po(text, catalogue, width=120, sort_output=True, include_lineno=False, ignore_obsolete=True)
+    write_po(text, catalogue, width=120, sort_output=True, no_location=True, ignore_obsolete=True)
     return re.sub(rb'"Generated-By:.*\n', b"", text.getvalue())
 
 
