@@ -72,7 +72,17 @@ class _Writer:
 class TenantCipher:
     """Seals, opens and tokenises for one tenant. Holds every data key that is not retired. Thread-safe, no I/O."""
 
-    __slots__ = ("_context", "_data_keys", "_index_key", "_openers", "_sealings", "_tokens", "_version", "_writers", "tenant_id")
+    __slots__ = (
+        "_context",
+        "_data_keys",
+        "_index_key",
+        "_openers",
+        "_sealings",
+        "_tokens",
+        "_version",
+        "_writers",
+        "tenant_id",
+    )
 
     tenant_id: str
 

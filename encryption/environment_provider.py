@@ -1,7 +1,7 @@
 """A provider key in an environment variable: for containers whose platform injects secrets that way.
 
-``AMANAH_KEY=<name>:<32 bytes in base64>``. The variable is read once and left where it is: what else runs in the process,
-and its children, can read it. Prefer a file or a key service.
+``AMANAH_KEY=<name>:<32 bytes in base64>``. The variable is read once and left where it is: what else runs in the
+process, and its children, can read it. Prefer a file or a key service.
 """
 
 from __future__ import annotations

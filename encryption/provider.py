@@ -9,7 +9,7 @@ class KeyProvider(Protocol):
     """Wraps and unwraps tenants' key-encryption keys. Safe to call from several threads; may do I/O."""
 
     def key_id(self) -> str:
-        """The name of the provider's key for new wraps, at most 255 characters; kept in the clear beside each of them."""
+        """The name of the provider's key for new wraps, at most 255 characters; stored in the clear."""
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
         """``key`` (32 bytes) wrapped under `key_id`, bound to ``context``.

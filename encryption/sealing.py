@@ -14,13 +14,13 @@ different plaintexts. A sealed value must mean one thing, and a wrong key must b
 
 Opening compares ``com`` before it decrypts. One envelope that opens under two (input key, context) pairs would be a
 collision of SHA-256 through HMAC (2^128 work); ``Kx`` is a function of what is committed to. It is a commitment to the
-key (CMT-1), not to the associated data. ``com`` is no secret, it depends on the remembered half of the nonce only, and so
-it costs nothing on the hot path. The all-AES variant (KC-XAES, eprint 2025/758) is proven in the ideal-cipher model;
+key (CMT-1), not to the associated data. ``com`` is no secret, it depends on the remembered half of the nonce only, and
+so it costs nothing on the hot path. The all-AES variant (KC-XAES, eprint 2025/758) is proven in the ideal-cipher model;
 HMAC needs only collision resistance, and its cost is paid once per remembered key.
 
 *Bound.* Where the first half of a nonce is kept (:class:`~amanah.encryption.cipher.TenantCipher` does), at most 2^20
-values of at most 1 MiB share ``Kx``, each with 96 fresh random bits: two equal nonces under one ``Kx`` have a probability
-below 2^40 / 2^97 = 2^-57. A field's key may so serve 2^25 halves, 2^45 values, before the risk reaches 2^-32; two
+values of at most 1 MiB share ``Kx``, each with 96 fresh random bits: two equal nonces under one ``Kx`` have a
+probability below 2^40 / 2^97 = 2^-57. A field's key may so serve 2^25 halves, 2^45 values, before the risk reaches 2^-32; two
 processes that draw the same half (2^-96 a pair) would merely share that budget. The data under one ``Kx`` stays below
 2^36 AES blocks, far inside SP 800-38D.
 """
@@ -53,7 +53,7 @@ class Derived(NamedTuple):
     commitment: bytes
 
 
-class WrongKey(Exception):  # noqa: N818 - a fact for the caller, who knows which refusal it amounts to
+class WrongKey(Exception):
     """The commitment names another key than the one at hand."""
 
 

@@ -1,8 +1,8 @@
-"""XAES-256-GCM, the extended-nonce AEAD of C2SP (https://c2sp.org/XAES-256-GCM), from the primitives of `cryptography`.
+"""XAES-256-GCM, the extended-nonce AEAD of C2SP (https://c2sp.org/XAES-256-GCM), over the primitives of cryptography.
 
-The numbers in the code are the steps of "Detailed key derivation algorithm" in the specification. A 192-bit nonce can be
-drawn at random for practically any number of messages (2^80 messages at a collision risk of 2^-32). The algorithm itself
-does not commit to its key: :mod:`.sealing` adds that.
+The numbers in the code are the steps of "Detailed key derivation algorithm" in the specification. A 192-bit nonce can
+be drawn at random for practically any number of messages (2^80 messages at a collision risk of 2^-32). The algorithm
+itself does not commit to its key: :mod:`.sealing` adds that.
 """
 
 from __future__ import annotations
