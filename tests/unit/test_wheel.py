@@ -93,7 +93,7 @@ def test_the_wheel_holds_nothing_else(wheel):
 
 
 def test_the_wheel_works_in_a_fresh_environment(wheel, tmp_path):
-    """Installed elsewhere without any extra: the command answers, catalogues, Casbin model, templates and migrations are found."""
+    """Installed elsewhere, without any extra: the command answers; catalogues, policies and migrations are found."""
     home = tmp_path / "environment"
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"
