@@ -72,7 +72,7 @@ class BearerToken:
     :class:`TokenInvalid` for everything else that is wrong with it.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a fact about the issuer
+    def __init__(
         self,
         *,
         secret: str | bytes | None = None,
@@ -102,7 +102,7 @@ class BearerToken:
             raise ConfigurationError(detail="a bearer token needs its issuer and its audience")
         self._claims = (tenant_claim, actor_claim, purpose_claim, strength_claim)
         try:
-            from joserfc import jwt  # noqa: PLC0415 - an optional extra
+            from joserfc import jwt
         except ImportError as error:
             raise ConfigurationError(detail='bearer tokens need the extra: pip install "amanah[jwt]"') from error
         self._key: OctKey | None = _secret_key(secret) if secret is not None else None
@@ -144,7 +144,7 @@ class BearerToken:
 
     def _decode(self, token: str, key: OctKey | KeySet | None) -> dict[str, Any]:
         """Verify signature, then claims. What joserfc says is not passed on: it may quote the token."""
-        from joserfc import errors, jwt  # noqa: PLC0415 - an optional extra, imported once by __init__
+        from joserfc import errors, jwt
 
         if key is None:
             raise TokenInvalid
@@ -224,7 +224,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 def _key_set(jwks: Mapping[str, Any]) -> KeySet:
     """The set's signing keys. A secret in it is dropped: whoever may verify could then sign."""
-    from joserfc import errors, jwk  # noqa: PLC0415 - an optional extra
+    from joserfc import errors, jwk
 
     listed = jwks.get("keys")
     if not isinstance(listed, list):
@@ -237,7 +237,7 @@ def _key_set(jwks: Mapping[str, Any]) -> KeySet:
 
 
 def _secret_key(secret: str | bytes) -> OctKey:
-    from joserfc import jwk  # noqa: PLC0415 - an optional extra
+    from joserfc import jwk
 
     material = secret.encode() if isinstance(secret, str) else secret
     if len(material) < _SHORTEST_SECRET:

@@ -58,9 +58,9 @@ class Route:
 def route(pattern: str, resource: str, action: str, purposes: Sequence[str]) -> Route:
     """Declare a guarded route: ``route("GET /invoices/{id}", "invoice", "read", ["billing", "support"])``.
 
-    ``pattern`` is one method or several (``"GET,POST /invoices"``; ``"WEBSOCKET /queue"``), a space, and a path template
-    as in Starlette (``{id}``, ``{id:int}``, ``{rest:path}``). HEAD follows GET. ``purposes`` are keys or aliases from the
-    tenants' registers. Raises :class:`DeclarationError`.
+    ``pattern`` is one method or several (``"GET,POST /invoices"``; ``"WEBSOCKET /queue"``), a space, and a path
+    template as in Starlette (``{id}``, ``{id:int}``, ``{rest:path}``). HEAD follows GET. ``purposes`` are keys or
+    aliases from the tenants' registers. Raises :class:`DeclarationError`.
     """
     methods, path = _split(pattern)
     if isinstance(purposes, str) or not purposes or not all(purposes):
@@ -173,7 +173,9 @@ def _split(pattern: str) -> tuple[tuple[str, ...], str]:
         raise DeclarationError(detail=f'a route is written like "GET /invoices/{{id}}", not {pattern!r}')
     bare = _PARAMETER.sub("", path)
     if "{" in bare or "}" in bare or "?" in bare or "#" in bare:
-        raise DeclarationError(detail=f"the path of the route {pattern} holds something else than text and {{parameters}}")
+        raise DeclarationError(
+            detail=f"the path of the route {pattern} holds something else than text and {{parameters}}"
+        )
     if _AMBIGUOUS.search(_PARAMETER.sub("x", path)):
         raise DeclarationError(detail=f"the path of the route {pattern} can be read in two ways and would never match")
     return tuple(dict.fromkeys(methods.split(","))), path

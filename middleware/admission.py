@@ -1,0 +1,271 @@
+"""From an identity to an access: tenant, standing, purpose, decision, in this order, and a refusal at the first no.
+
+1. Is the tenant known, and what is its version now? One cheap question per request; what is remembered of the tenant
+   (roster, policy, keys) is used only if it is of that version.
+2. Is the tenant active?
+3. Is the actor an active member, with which roles at this moment?
+4. For which purpose? The one that is named; else the only one that is open to these roles; never something broader.
+5. May these roles do the route's action on its resource for this purpose?
+
+Whatever cannot be read is a refusal of its own class, never a yes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+from anyio import to_thread
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..database import PLATFORM
+from ..errors import (
+    AmanahError,
+    Forbidden,
+    NotAMember,
+    PolicyUnavailable,
+    PurposeMissing,
+    PurposeNotServed,
+    PurposeUnknown,
+    TenantSuspended,
+    TenantUnknown,
+)
+from ..tenants.roster import ACTIVE
+from .access import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Unpack
+
+    from ..access_policies.policies import Policies
+    from ..access_policies.snapshot import Snapshot
+    from ..encryption.keyring import Keyring, TenantCipher
+    from ..tenants.directory import Directory
+    from ..tenants.roster import Roster
+    from ..tenants.versions import VersionReader
+    from .identify import Identity
+    from .routes import Route
+
+
+class Circumstances(TypedDict, total=False):
+    """What is known of a request besides who sends it; the access keeps it for its entries."""
+
+    request: str | None
+    ip: str | None
+    agent: str | None
+
+
+class Admission:
+    """Lets accesses in. Safe for threads; remembers the rosters of at most ``capacity`` tenants."""
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring,
+        directory: Directory,
+        policies: Policies,
+        versions: VersionReader,
+        clock: Callable[[], datetime] | None = None,
+        capacity: int = 500,
+    ) -> None:
+        """``clock``: the time, with its zone, at which grants are judged."""
+        self._keyring = keyring
+        self._directory = directory
+        self._policies = policies
+        self._versions = versions
+        self._clock = clock or _utc_now
+        self._capacity = capacity
+        self._rosters: OrderedDict[str, Roster] = OrderedDict()
+        self._lock = threading.Lock()
+
+    async def admit(
+        self, identity: Identity, route: Route, named: str | None, **circumstances: Unpack[Circumstances]
+    ) -> Access:
+        """The access of ``identity`` on ``route`` for the purpose ``named`` by the client; raises the Refusal."""
+        access, refusal = await self.consider(identity, route, named, **circumstances)
+        if refusal is not None:
+            raise refusal
+        return access
+
+    async def consider(
+        self, identity: Identity, route: Route, named: str | None, **circumstances: Unpack[Circumstances]
+    ) -> tuple[Access, AmanahError | None]:
+        """As `admit`, but a refusal is returned, with an access that knows as much as was found out before it.
+
+        That access is never opened: it is there for the refusal's entry in the trail.
+        """
+        tenant = identity.tenant
+        try:
+            version = await self._versions.current(tenant) if tenant != PLATFORM else 0
+            known = self._remembered(tenant, version)
+            if known is None:
+                known = await to_thread.run_sync(self._load, tenant, version)
+        except (AmanahError, SQLAlchemyError, OSError) as error:
+            return self._unknown(identity, route, circumstances), _as_refusal(error)
+        return self._judge(identity, known, circumstances, route, named)
+
+    def admit_now(
+        self, identity: Identity, *, purpose: str, reason: str, **circumstances: Unpack[Circumstances]
+    ) -> Access:
+        """The access of a job or script, which has no route: tenant, standing and purpose are checked; raises.
+
+        What it may touch is decided statement by statement. Never call it on an event loop's thread.
+        """
+        tenant = identity.tenant
+        try:
+            version = self._versions.current_now(tenant) if tenant != PLATFORM else 0
+            known = self._remembered(tenant, version) or self._load(tenant, version)
+        except (SQLAlchemyError, OSError) as error:
+            raise PolicyUnavailable from error
+        access = self._access(identity, known, None, circumstances)
+        access.kind = "job"
+        access.reason = reason
+        access.roles = self._roles(identity, known.roster)
+        access.purpose = _registered(known.snapshot, purpose)
+        return access
+
+    async def platform(self) -> TenantCipher:
+        """The platform's keys, under which whatever happens before a tenant is known is sealed and found."""
+        found = self._keyring.cached(PLATFORM)
+        return found if found is not None else await to_thread.run_sync(self._keyring.cipher, PLATFORM)
+
+    def platform_if_known(self) -> TenantCipher | None:
+        """The platform's keys if they are in memory: for what must be answered without any I/O."""
+        return self._keyring.cached(PLATFORM)
+
+    # -- step 1: what is known of the tenant -------------------------------------------------------------------------
+
+    def _remembered(self, tenant: str, version: int) -> _Known | None:
+        """What is in memory, if all of it is of this version; no I/O."""
+        if not version:
+            raise TenantUnknown
+        with self._lock:
+            roster = self._rosters.get(tenant)
+            if roster is None or roster.version < version:
+                return None
+            self._rosters.move_to_end(tenant)
+        if roster.status != ACTIVE:
+            return _Known(roster, None, self._keyring.cached(tenant), self._keyring.cached(PLATFORM))
+        snapshot = self._policies.cached(tenant, version)
+        cipher = self._keyring.cached(tenant)
+        platform = self._keyring.cached(PLATFORM)
+        if snapshot is None or cipher is None or platform is None:
+            return None
+        return _Known(roster, snapshot, cipher, platform)
+
+    def _load(self, tenant: str, version: int) -> _Known:
+        """Read what is missing. The version was read first, so that what is read now is at least as new."""
+        roster = self._directory.load(tenant)
+        if roster.version < version:
+            raise PolicyUnavailable
+        with self._lock:
+            self._rosters[tenant] = roster
+            self._rosters.move_to_end(tenant)
+            if len(self._rosters) > self._capacity:
+                self._rosters.popitem(last=False)
+        if roster.status != ACTIVE:  # a closed tenant may have neither policy nor keys any more
+            return _Known(roster, None, self._keyring.cached(tenant), self._keyring.cached(PLATFORM))
+        snapshot = self._policies.snapshot(tenant, version)
+        return _Known(roster, snapshot, self._keyring.cipher(tenant), self._keyring.cipher(PLATFORM))
+
+    # -- steps 2 to 5 ------------------------------------------------------------------------------------------------
+
+    def _judge(
+        self, identity: Identity, known: _Known, circumstances: Circumstances, route: Route, named: str | None
+    ) -> tuple[Access, AmanahError | None]:
+        access = self._access(identity, known, route.name, circumstances)
+        try:
+            access.roles = self._roles(identity, known.roster)
+            if known.snapshot is None:
+                raise TenantSuspended
+            _choose_purpose(access, known.snapshot, route, named, identity.purpose)
+            decision = access.may(route.resource, route.action)
+            access.note_admission(route.resource, route.action, decision)
+            if not decision.allow:
+                raise Forbidden(action=route.action, resource=route.resource, purpose=access.purpose)
+        except AmanahError as refusal:
+            return access, refusal
+        return access, None
+
+    def _roles(self, identity: Identity, roster: Roster) -> frozenset[str]:
+        """The roles in force (steps 2 and 3). Roles that the application maps do not revive a suspended member."""
+        if roster.status != ACTIVE:
+            raise TenantSuspended
+        standing = roster.standing(identity.actor.id, self._clock())
+        if identity.roles is not None and standing.member_status in {ACTIVE, None}:
+            return frozenset(identity.roles)
+        if standing.member_status != ACTIVE:
+            raise NotAMember
+        return standing.roles
+
+    def _access(self, identity: Identity, known: _Known, route: str | None, circumstances: Circumstances) -> Access:
+        return Access(
+            kind="request",
+            tenant=known.roster.tenant,
+            actor=identity.actor,
+            snapshot=known.snapshot,
+            cipher=known.cipher,
+            platform=known.platform,
+            route=route,
+            **circumstances,
+        )
+
+    def _unknown(self, identity: Identity, route: Route, circumstances: Circumstances) -> Access:
+        """For the platform's trail: nothing was found out about the tenant that the identity names."""
+        platform = self._keyring.cached(PLATFORM)
+        return Access(kind="request", actor=identity.actor, platform=platform, route=route.name, **circumstances)
+
+
+class _Known(NamedTuple):
+    """What is remembered of a tenant. ``snapshot`` is None for a tenant that is not active."""
+
+    roster: Roster
+    snapshot: Snapshot | None
+    cipher: TenantCipher | None
+    platform: TenantCipher | None
+
+
+def _choose_purpose(access: Access, snapshot: Snapshot, route: Route, header: str | None, session: str | None) -> None:
+    """Step 4. ``header`` is what this request names; ``session`` a choice made earlier, which need not fit here."""
+    served = [found.key for name in route.purposes if (found := snapshot.purpose(name)) is not None]
+    listed = ", ".join(route.purposes)
+    if header is not None:
+        wanted = snapshot.purpose(header)
+        if wanted is None:
+            raise PurposeUnknown(purposes=listed)
+        if wanted.key not in served:
+            raise PurposeNotServed(purpose=wanted.alias or wanted.key, purposes=listed)
+        access.purpose = wanted.key
+        return
+    chosen = snapshot.purpose(session) if session else None
+    if chosen is not None and chosen.key in served:
+        access.purpose = chosen.key
+        return
+    if not served:
+        raise PurposeUnknown(purposes=listed)
+    if len(served) > 1:
+        served = [key for key in served if snapshot.decide(access.roles, route.resource, route.action, key).allow]
+        if len(served) != 1:
+            raise PurposeMissing(purposes=listed)
+    access.purpose, access.inferred = served[0], True
+
+
+def _registered(snapshot: Snapshot | None, name: str) -> str:
+    found = None if snapshot is None else snapshot.purpose(name)
+    if found is None:
+        raise PurposeUnknown(purposes="" if snapshot is None else ", ".join(snapshot.purposes))
+    return found.key
+
+
+def _as_refusal(error: Exception) -> AmanahError:
+    if isinstance(error, AmanahError):
+        return error
+    unavailable = PolicyUnavailable()
+    unavailable.__cause__ = error
+    return unavailable
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

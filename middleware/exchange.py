@@ -1,0 +1,381 @@
+"""One connection on its way through the gate: the steps that HTTP and WebSocket share.
+
+1. The way: HTTPS, or a redirect, or a refusal.
+2. The declaration of the route; without one the answer is no, before anybody is asked who it is.
+3. Who: the application's login, under a sign-in access of its own; then tenant, standing, purpose and decision.
+4. The application runs under the access, which closes when it returns.
+5. Every message that it sends waits until what was read so far is durable in the trail.
+
+Invariants:
+
+- The notes of a message are in the trail before its bytes are on the wire. Where the trail fails the client gets 503
+  and not one byte of data; in the middle of a stream the connection is closed.
+- A refusal is in the trail before its answer leaves.
+- One recording at a time per request: of two messages sent at once neither overtakes the notes of the other.
+- An access that was let in leaves an entry, also when the client goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from starlette.requests import HTTPConnection
+
+from ..audit.entries import new_event_id
+from ..errors import (
+    AmanahError,
+    NotHttps,
+    NotIdentified,
+    PurposeRepeated,
+    RouteUndeclared,
+    TrailUnavailable,
+    Unavailable,
+)
+from ..i18n import negotiate
+from . import problems
+from .access import Access, Kind, open_access
+from .routes import AUTHENTICATION
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from ..audit.entries import Entry
+    from ..encryption.keyring import TenantCipher
+    from .admission import Admission
+    from .https import Transport
+    from .identify import Identity
+    from .routes import Route, RouteTable
+
+_log = logging.getLogger("amanah.gate")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_LONGEST_AGENT: Final = 512
+_DEEPEST: Final = 32
+_PIECE: Final = 6
+"""So many ``What`` of at most 1,000 rows fit into one entry."""
+
+
+class Recorder(Protocol):
+    """Makes entries durable; the trail's writer does."""
+
+    def submit(self, entry: Entry) -> object:
+        """Take the entry; it will be written whatever becomes of the caller."""
+
+    async def arecord(self, entry: Entry) -> None:
+        """Return when the entry is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What all requests share."""
+
+    app: ASGIApp
+    routes: RouteTable
+    identify: Callable[[HTTPConnection], Awaitable[Identity | None]]
+    admission: Admission
+    recorder: Recorder
+    transport: Transport
+    development: bool
+
+
+class Headers:
+    """The few request headers that the gate reads, found in one pass."""
+
+    __slots__ = ("accept", "agent", "language", "purposes", "request")
+
+    def __init__(self, scope: Scope) -> None:
+        """Of ``Amanah-Purpose`` every line counts, of the others the first."""
+        self.purposes: list[str] = []
+        self.accept: str | None = None
+        self.agent: str | None = None
+        self.language: str | None = None
+        self.request: str | None = None
+        for name, value in scope["headers"]:
+            if name == b"amanah-purpose":
+                self.purposes.append(value.decode("latin-1").strip())
+            elif name == b"user-agent":
+                self.agent = self.agent or value[:_LONGEST_AGENT].decode("latin-1")
+            elif name == b"accept":
+                self.accept = self.accept or value.decode("latin-1")
+            elif name == b"accept-language":
+                self.language = self.language or value.decode("latin-1")
+            elif name == b"x-request-id" and self.request is None:
+                text = value.decode("latin-1")
+                self.request = text if _REQUEST_ID.fullmatch(text) else None
+
+    def purpose(self) -> str | None:
+        """The one purpose that is named, or None. Raises `PurposeRepeated`; proxies join repeated lines by a comma."""
+        if not self.purposes:
+            return None
+        if len(self.purposes) > 1 or "," in self.purposes[0]:
+            raise PurposeRepeated
+        return self.purposes[0]
+
+
+class Exchange:
+    """The steps that HTTP and WebSocket share. One object per connection, thrown away with it."""
+
+    def __init__(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
+        self.gate = gate
+        self.scope = scope
+        self.receive = receive
+        self.wire = send
+        self.headers = Headers(scope)
+        self.secure = gate.transport.secure(scope)
+        self.ip = gate.transport.address(scope)
+        self.route: Route | None = None
+        self.access: Access | None = None
+        self.started = False  # the first message has left
+        self.over = False  # the gate has ended this exchange; what the application still sends is dropped
+        self.cut: AmanahError | None = None  # why it was ended in the middle
+        self._entered = False  # an entry about this access was handed to the trail
+        self._told: AmanahError | None = None  # the refusal that is on record
+        self._recording = asyncio.Lock()
+
+    # -- steps 1 to 4 ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Take the steps; each may end the exchange."""
+        gate = self.gate
+        if gate.transport.required and not self.secure:
+            await self.insecure()
+            return
+        route = self.route = gate.routes.match_scope(self.scope)
+        if route is None:
+            await self.refuse_stranger(RouteUndeclared(route=gate.routes.suggest(self.scope)))
+            return
+        if route.kind == "public":
+            await self._serve(self._anonymous("public", gate.admission.platform_if_known()))
+            return
+        try:
+            asking = self._anonymous("sign_in", await gate.admission.platform())
+        except AmanahError as error:
+            await self.refuse_stranger(error)
+            return
+        access = asking if route.kind == "sign_in" else await self._admitted(route, asking)
+        if access is not None:
+            await self._serve(access)
+
+    async def insecure(self) -> None:
+        """Step 1, when the connection is not encrypted."""
+        await self.refuse_stranger(NotHttps())
+
+    async def _admitted(self, route: Route, asking: Access) -> Access | None:
+        """Step 3: the access of whoever asks, or None when that ended in a refusal."""
+        try:
+            named = self.headers.purpose()
+            identity = await self._identity(asking)
+        except AmanahError as error:
+            await self.refuse(error, asking)
+            return None
+        access, refusal = await self.gate.admission.consider(
+            identity,
+            route,
+            named,
+            request=self.headers.request,
+            ip=self.ip,
+            agent=self.headers.agent,
+        )
+        if asking.notes.pending:
+            # Personal cells that the login opened belong to this access; that it asked its tables goes without saying.
+            for what in asking.notes.drain():
+                if what.columns or what.masked:
+                    access.notes.add(what)
+        if refusal is not None:
+            await self.refuse(refusal, access)
+            return None
+        return access
+
+    async def _identity(self, asking: Access) -> Identity:
+        """Ask the application's login. Raises `NotIdentified`, or whatever refusal the login met."""
+        try:
+            with open_access(asking):
+                identity = await self.gate.identify(HTTPConnection(self.scope))
+        except Exception as error:
+            refusal = asking.refusal or find(error)
+            if refusal is None:
+                await self._record(asking.entry("access", "failed"))
+                raise
+            if refusal is error:
+                raise
+            raise refusal from error
+        if asking.refusal is not None:  # a statement of the login was stopped, and the login took it for an answer
+            raise asking.refusal
+        if identity is None:
+            raise NotIdentified
+        return identity
+
+    def _anonymous(self, kind: Kind, platform: TenantCipher | None) -> Access:
+        return Access(
+            kind=kind,
+            purpose=AUTHENTICATION if kind == "sign_in" else None,
+            route=None if self.route is None else self.route.name,
+            request=self.headers.request,
+            ip=self.ip,
+            agent=self.headers.agent,
+            platform=platform,
+        )
+
+    async def _serve(self, access: Access) -> None:
+        """Step 4. Whatever happens, the access closes and what it saw is handed to the trail."""
+        self.access = access
+        self._entered = access.kind == "public"  # whoever asks whether we are well leaves no entry
+        try:
+            with open_access(access):
+                try:
+                    await self.gate.app(self.scope, self.receive, self.send)
+                except Exception as error:
+                    if not await self.failed(error, access):
+                        raise
+                else:
+                    await self.finished(access)
+        finally:
+            if self.unsaid(access):
+                self._hand_over(access)
+
+    def _hand_over(self, access: Access) -> None:
+        """Nobody waits any more (the client went away, the task was cancelled); the entry is written all the same."""
+        for piece in _pieces(self._next_entry(access, "failed", None)):
+            try:
+                self.gate.recorder.submit(piece)
+            except AmanahError:
+                _log.exception("an access could not be recorded")
+
+    # -- step 5, and what HTTP and WebSocket do each in their own way ---------------------------------------------------
+
+    async def send(self, message: Message) -> None:
+        """What the application calls as ``send``."""
+        raise NotImplementedError
+
+    async def failed(self, error: Exception, access: Access) -> bool:
+        """The application raised. True when the client was answered and the exception ends here."""
+        raise NotImplementedError
+
+    async def finished(self, access: Access) -> None:
+        """The application returned."""
+        raise NotImplementedError
+
+    async def answer(self, error: AmanahError, access: Access | None) -> None:
+        """End the exchange by telling the client about ``error``."""
+        raise NotImplementedError
+
+    async def refuse(self, error: AmanahError, access: Access) -> None:
+        """Record the refusal, then answer with it. What cannot be recorded is answered with 503."""
+        self.over = True
+        self._told = access.refusal = error
+        entry = access.entry("refusal", "refused", status=error.status, refusal=error.code)
+        self._entered = True
+        try:
+            await self._record(entry)
+        except AmanahError as failure:
+            await self.answer(failure, access)
+            return
+        error.decision_id = entry.id
+        await self.answer(error, access)
+
+    async def refuse_stranger(self, error: AmanahError) -> None:
+        """Refuse before it is known who asks. Without the platform's keys the address stays out of the entry."""
+        try:
+            platform = await self.gate.admission.platform()
+        except AmanahError:
+            platform = None
+        await self.refuse(error, self._anonymous("public", platform))
+
+    async def pass_on(self, message: Message, access: Access, status: int | None = None) -> None:
+        """Send ``message`` once all that it can hold is on record. ``status`` goes into the access's first entry."""
+        if not await self.durable(access, "answered", status):
+            return
+        self.started = True
+        await self.wire(message)
+
+    async def durable(self, access: Access, outcome: str, status: int | None = None) -> bool:
+        """Return when all that the access has seen is on record; False when the exchange was ended meanwhile.
+
+        Where the trail fails the exchange is ended here, before any of that leaves, and the failure is raised.
+        """
+        if not self._recording.locked() and not self.unsaid(access):
+            return True
+        async with self._recording:
+            if self.over:
+                return False
+            if not self.unsaid(access):
+                return True
+            try:
+                await self._record(self._next_entry(access, outcome, status))
+            except AmanahError as error:
+                self.over = True
+                if self.started:
+                    self.cut = error
+                await self.answer(error, access)
+                raise
+        return True
+
+    def unsaid(self, access: Access) -> bool:
+        """Whether there is something about this access that the trail was not told."""
+        return not self._entered or access.notes.pending or access.refusal is not self._told
+
+    def _next_entry(self, access: Access, outcome: str, status: int | None) -> Entry:
+        self._entered = True
+        refusal = None if access.refusal is self._told else access.refusal
+        self._told = access.refusal
+        if refusal is None:
+            return access.entry("access", outcome, status=status)
+        return access.entry("refusal", outcome, status=status, refusal=refusal.code)
+
+    async def _record(self, entry: Entry) -> None:
+        """Return when ``entry`` is durable, in pieces if it lists very many rows. Raises `TrailUnavailable`."""
+        try:
+            if len(entry.what) <= _PIECE:
+                await self.gate.recorder.arecord(entry)
+            else:
+                await asyncio.gather(*map(self.gate.recorder.arecord, _pieces(entry)))
+        except AmanahError as error:
+            if isinstance(error, Unavailable):
+                raise
+            raise TrailUnavailable from error
+        except Exception as error:
+            raise TrailUnavailable from error
+
+    def problem(self, error: AmanahError, access: Access | None) -> problems.Problem:
+        """The answer for ``error`` in the client's language and form."""
+        return problems.problem(
+            error,
+            language=negotiate(self.headers.language),
+            html=problems.prefers_html(self.headers.accept),
+            paste=problems.paste_for(error, access) if self.gate.development else None,
+        )
+
+
+def find(error: BaseException) -> AmanahError | None:
+    """The error of ours in ``error`` or in what caused it (SQLAlchemy and task groups wrap exceptions)."""
+    waiting: list[BaseException] = [error]
+    seen: set[int] = set()
+    while waiting and len(seen) < _DEEPEST:
+        found = waiting.pop(0)
+        if isinstance(found, AmanahError):
+            return found
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        if isinstance(found, BaseExceptionGroup):
+            waiting.extend(found.exceptions)
+        causes = (getattr(found, "orig", None), found.__cause__, found.__context__)
+        waiting.extend(cause for cause in causes if isinstance(cause, BaseException))
+    return None
+
+
+def _pieces(entry: Entry) -> list[Entry]:
+    """The same entry in as many pieces as its length asks for, each an event of its own under the access's id.
+
+    What is sealed is bound to the first piece's id and stays there.
+    """
+    rest = [
+        replace(entry, id=new_event_id(), what=entry.what[start : start + _PIECE], sealed={})
+        for start in range(_PIECE, len(entry.what), _PIECE)
+    ]
+    return [replace(entry, what=entry.what[:_PIECE]), *rest] if rest else [entry]
