@@ -21,7 +21,7 @@ def async_url(url: str | URL) -> URL:
     return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
-def create_engine(url: str | URL, **options: Any) -> AsyncEngine:  # noqa: ANN401 - handed on as they are
+def create_engine(url: str | URL, **options: Any) -> AsyncEngine:
     """Create the engine; SQLite gets the settings that a server of many requests needs."""
     parsed = async_url(url)
     options.setdefault("pool_size", 10)
@@ -38,7 +38,7 @@ def create_sessions(engine: AsyncEngine) -> SessionFactory:
 
 
 def _prepare_sqlite(connection: DBAPIConnection | sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
-    """Readers beside one writer (WAL), commits that survive a power cut, waiting instead of failing, real foreign keys."""
+    """Readers beside one writer, commits that survive a power cut, waiting instead of failing, real foreign keys."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 30000")
     cursor.execute("PRAGMA journal_mode = WAL")

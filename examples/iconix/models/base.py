@@ -16,7 +16,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy passes it
         """Refuse a moment without a zone: nobody could say later which one it was."""
         if value is None:
             return None
@@ -24,7 +24,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a moment needs its time zone")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy passes it
         """Return the moment in UTC, whichever zone the database session has."""
         if value is None:
             return None
@@ -57,6 +57,6 @@ class Owned:
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id, sort_order=-10)
 
 
-def belongs_to(table: str, column: str, **options: Any) -> ForeignKeyConstraint:  # noqa: ANN401 - handed on as they are
-    """Return the foreign key (tenant_id, column) to a table's (tenant_id, id): a row never points into another company."""
+def belongs_to(table: str, column: str, **options: Any) -> ForeignKeyConstraint:
+    """Return the foreign key (tenant_id, column) to (tenant_id, id): a row never points into another company."""
     return ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.id"], **options)

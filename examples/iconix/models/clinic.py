@@ -1,7 +1,6 @@
 """The clinic: patients, guardians of children, doctors, visits and the waiting queue of a day."""
 
-from datetime import date as Date
-from datetime import datetime
+import datetime as dt
 
 from sqlalchemy import Boolean, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -24,11 +23,11 @@ class Patient(Owned, Base):
     name: Mapped[str] = mapped_column(String(120))
     nik: Mapped[str | None] = mapped_column(String(16))  # national identity number
     bpjs_number: Mapped[str | None] = mapped_column(String(13))  # national health insurance
-    birth_date: Mapped[Date]
+    birth_date: Mapped[dt.date]
     gender: Mapped[str] = mapped_column(String(10))  # female | male
     phone: Mapped[str | None] = mapped_column(String(20))
     address: Mapped[str | None] = mapped_column(String(300))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
 
     guardians: Mapped[list["Guardian"]] = relationship(order_by="Guardian.id", cascade="all, delete-orphan")
 
@@ -73,13 +72,13 @@ class Visit(Owned, Base):
 
     patient_id: Mapped[str] = mapped_column(String(36))
     doctor_id: Mapped[str] = mapped_column(String(36))
-    date: Mapped[Date]
+    date: Mapped[dt.date]
     status: Mapped[str] = mapped_column(String(20), default="open")  # open | closed
     complaint: Mapped[str | None] = mapped_column(Text)
     diagnosis: Mapped[str | None] = mapped_column(Text)
     prescription: Mapped[str | None] = mapped_column(Text)
     notes: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
 
     patient: Mapped[Patient] = relationship(viewonly=True)
     doctor: Mapped[Doctor] = relationship(viewonly=True)
@@ -96,12 +95,12 @@ class QueueTicket(Owned, Base):
         Index(None, "tenant_id", "patient_id"),
     )
 
-    date: Mapped[Date]
+    date: Mapped[dt.date]
     number: Mapped[int]
     patient_id: Mapped[str] = mapped_column(String(36))
     doctor_id: Mapped[str | None] = mapped_column(String(36))
     status: Mapped[str] = mapped_column(String(20), default="waiting")  # waiting | called | done
-    taken_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    called_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    taken_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
+    called_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
 
     patient: Mapped[Patient] = relationship(viewonly=True)

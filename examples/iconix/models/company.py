@@ -1,6 +1,6 @@
 """Companies and the people who sign in."""
 
-from datetime import datetime
+import datetime as dt
 
 from sqlalchemy import Boolean, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -52,8 +52,8 @@ class LoginToken(Owned, Base):
     token_hash: Mapped[str] = mapped_column(String(64))
     csrf: Mapped[str | None] = mapped_column(String(64))
     purpose: Mapped[str | None] = mapped_column(String(80))  # what the person is working on, as chosen in the menu
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
+    expires_at: Mapped[dt.datetime] = mapped_column(UtcDateTime)
 
 
 class NumberSeries(Base):

@@ -1,7 +1,6 @@
 """Cash-on-delivery orders: the store they leave from, the courier, the cash and its settlement."""
 
-from datetime import date as Date
-from datetime import datetime
+import datetime as dt
 
 from sqlalchemy import BigInteger, Boolean, Float, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -50,12 +49,12 @@ class Settlement(Owned, Base):
     __table_args__ = (belongs_to("courier", "courier_id"), Index(None, "tenant_id", "courier_id", "date"))
 
     courier_id: Mapped[str] = mapped_column(String(36))
-    date: Mapped[Date]
+    date: Mapped[dt.date]
     orders: Mapped[int]
     expected: Mapped[int] = mapped_column(BigInteger)
     received: Mapped[int] = mapped_column(BigInteger)
     settled_by: Mapped[str | None] = mapped_column(String(36))  # account id
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class CodOrder(Owned, Base):
@@ -87,8 +86,8 @@ class CodOrder(Owned, Base):
     fee: Mapped[int] = mapped_column(BigInteger)
     cash_due: Mapped[int] = mapped_column(BigInteger)
     cash_collected: Mapped[int | None] = mapped_column(BigInteger)
-    placed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    delivered_on: Mapped[Date | None]
+    placed_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
+    delivered_on: Mapped[dt.date | None]
 
     lines: Mapped[list["CodOrderLine"]] = relationship(order_by="CodOrderLine.position", cascade="all, delete-orphan")
     courier: Mapped[Courier | None] = relationship(viewonly=True)
@@ -128,4 +127,4 @@ class CodAssignment(Owned, Base):
     order_id: Mapped[str] = mapped_column(String(36))
     courier_id: Mapped[str] = mapped_column(String(36))
     assigned_by: Mapped[str | None] = mapped_column(String(36))  # account id
-    assigned_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    assigned_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)

@@ -1,7 +1,6 @@
 """Customers, products, sales invoices with what follows them, and purchases. Money is whole rupiah."""
 
-from datetime import date as Date
-from datetime import datetime
+import datetime as dt
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -27,7 +26,7 @@ class Customer(Owned, Base):
     address: Mapped[str | None] = mapped_column(String(300))
     city: Mapped[str | None] = mapped_column(String(80))
     bank_account: Mapped[str | None] = mapped_column(String(60))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class Product(Owned, Base):
@@ -58,8 +57,8 @@ class Invoice(Owned, Base):
 
     customer_id: Mapped[str] = mapped_column(String(36))
     number: Mapped[str] = mapped_column(String(40))
-    date: Mapped[Date]
-    due: Mapped[Date]
+    date: Mapped[dt.date]
+    due: Mapped[dt.date]
     status: Mapped[str] = mapped_column(String(20), default="open")  # open | paid
     net: Mapped[int] = mapped_column(BigInteger)
     tax: Mapped[int] = mapped_column(BigInteger)  # PPN
@@ -67,7 +66,7 @@ class Invoice(Owned, Base):
     paid: Mapped[int] = mapped_column(BigInteger, default=0)
     credited: Mapped[int] = mapped_column(BigInteger, default=0)
     created_by: Mapped[str | None] = mapped_column(String(36))  # account id
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
 
     customer: Mapped[Customer] = relationship(viewonly=True)
     lines: Mapped[list["InvoiceLine"]] = relationship(order_by="InvoiceLine.position", cascade="all, delete-orphan")
@@ -100,11 +99,11 @@ class Payment(Owned, Base):
     __table_args__ = (belongs_to("invoice", "invoice_id"), Index(None, "tenant_id", "invoice_id"))
 
     invoice_id: Mapped[str] = mapped_column(String(36))
-    date: Mapped[Date]
+    date: Mapped[dt.date]
     method: Mapped[str] = mapped_column(String(20))  # cash | transfer | qris
     amount: Mapped[int] = mapped_column(BigInteger)
     received_by: Mapped[str | None] = mapped_column(String(36))  # account id
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class CreditNote(Owned, Base):
@@ -120,11 +119,11 @@ class CreditNote(Owned, Base):
 
     invoice_id: Mapped[str] = mapped_column(String(36))
     number: Mapped[str] = mapped_column(String(40))
-    date: Mapped[Date]
+    date: Mapped[dt.date]
     amount: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str] = mapped_column(String(200))
     created_by: Mapped[str | None] = mapped_column(String(36))  # account id
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class Supplier(Owned, Base):
@@ -153,13 +152,13 @@ class Purchase(Owned, Base):
     supplier_id: Mapped[str] = mapped_column(String(36))
     number: Mapped[str] = mapped_column(String(40))
     supplier_number: Mapped[str | None] = mapped_column(String(60))
-    date: Mapped[Date]
-    due: Mapped[Date]
+    date: Mapped[dt.date]
+    due: Mapped[dt.date]
     net: Mapped[int] = mapped_column(BigInteger)
     tax: Mapped[int] = mapped_column(BigInteger)
     total: Mapped[int] = mapped_column(BigInteger)
     created_by: Mapped[str | None] = mapped_column(String(36))  # account id
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now)
 
     supplier: Mapped[Supplier] = relationship(viewonly=True)
     lines: Mapped[list["PurchaseLine"]] = relationship(order_by="PurchaseLine.position", cascade="all, delete-orphan")

@@ -4,15 +4,18 @@ The values themselves are not converted, because only a program that holds the k
 database without rows, and refuses any other.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
+from alembic.operations import BatchOperations
 
 revision = "protected_0001"
 down_revision = None
 branch_labels = ("protected",)
 depends_on = "iconix_0004"
 
-SEALED = {
+SEALED: dict[str, dict[str, sa.types.TypeEngine[Any]]] = {
     "account": {"email": sa.String(254)},
     "customer": {
         "name": sa.String(120),
@@ -64,9 +67,22 @@ INDEXES = [
 ]
 
 
-def name_of(table: str, columns: tuple[str, ...], *, unique: bool) -> str:
-    """Return the name that the app's naming convention gives."""
-    return "_".join(["uq" if unique else "ix", table, *columns])
+def drop_index(batch: BatchOperations, table: str, columns: tuple[str, ...], *, unique: bool) -> None:
+    """Drop an index, or a unique constraint, by the name that the app's naming convention gives."""
+    name = op.f("_".join(["uq" if unique else "ix", table, *columns]))
+    if unique:
+        batch.drop_constraint(name, type_="unique")
+    else:
+        batch.drop_index(name)
+
+
+def create_index(batch: BatchOperations, table: str, columns: tuple[str, ...], *, unique: bool) -> None:
+    """Create an index, or a unique constraint, by the name that the app's naming convention gives."""
+    name = op.f("_".join(["uq" if unique else "ix", table, *columns]))
+    if unique:
+        batch.create_unique_constraint(name, list(columns))
+    else:
+        batch.create_index(name, list(columns))
 
 
 def beside(columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -93,8 +109,7 @@ def upgrade() -> None:
         moved = [(names, unique) for owner, names, unique in INDEXES if owner == table]
         with op.batch_alter_table(table) as batch:
             for names, unique in moved:
-                name = op.f(name_of(table, names, unique=unique))
-                _ = batch.drop_constraint(name, type_="unique") if unique else batch.drop_index(name)
+                drop_index(batch, table, names, unique=unique)
             for column, plain in columns.items():
                 batch.alter_column(
                     column,
@@ -106,9 +121,7 @@ def upgrade() -> None:
             for column in dict.fromkeys(names[-1] for names, _ in moved):
                 batch.add_column(sa.Column(f"{column}_ix", sa.LargeBinary(16), nullable=True))
             for names, unique in moved:
-                new = beside(names)
-                name = op.f(name_of(table, new, unique=unique))
-                _ = batch.create_unique_constraint(name, new) if unique else batch.create_index(name, new)
+                create_index(batch, table, beside(names), unique=unique)
 
 
 def downgrade() -> None:
@@ -118,8 +131,7 @@ def downgrade() -> None:
         moved = [(names, unique) for owner, names, unique in INDEXES if owner == table]
         with op.batch_alter_table(table) as batch:
             for names, unique in moved:
-                name = op.f(name_of(table, beside(names), unique=unique))
-                _ = batch.drop_constraint(name, type_="unique") if unique else batch.drop_index(name)
+                drop_index(batch, table, beside(names), unique=unique)
             for column in dict.fromkeys(names[-1] for names, _ in moved):
                 batch.drop_column(f"{column}_ix")
             for column, plain in columns.items():
@@ -132,5 +144,4 @@ def downgrade() -> None:
                     postgresql_using=f"NULL::{using}",
                 )
             for names, unique in moved:
-                name = op.f(name_of(table, names, unique=unique))
-                _ = batch.create_unique_constraint(name, names) if unique else batch.create_index(name, names)
+                create_index(batch, table, names, unique=unique)
