@@ -91,10 +91,15 @@ def _quality(parameter: str) -> float:
 
 
 def translate(message: str, locale: str, /, **facts: object) -> str:
-    """``message`` in the language of ``locale``, its ``{placeholders}`` filled from ``facts``. Raises nothing."""
-    text = _messages(locale).get(message, message)
+    """``message`` in the language of ``locale``, its ``{placeholders}`` filled from ``facts``. Raises nothing.
+
+    A fact that is a message itself (a detail, a reason) is translated as well.
+    """
+    messages = _messages(locale)
+    text = messages.get(message, message)
+    told = {name: messages.get(fact, fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
     try:
-        return text.format_map(_Facts(facts))
+        return text.format_map(_Facts(told))
     except (ValueError, IndexError, AttributeError):  # braces that are no placeholders
         return text
 

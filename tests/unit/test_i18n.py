@@ -76,6 +76,12 @@ def test_translating_never_raises(message, locale):
     assert isinstance(i18n.translate(message, locale, path="x"), str)
 
 
+def test_a_fact_that_is_a_message_is_translated_too():
+    """The reason inside a sentence does not stay English in an Indonesian answer."""
+    told = i18n.translate(errors.KeyFileUnreadable.why, "id", path="kunci.json", detail="it is no JSON document")
+    assert told == "Berkas kunci di kunci.json tidak dapat digunakan: berkas itu bukan dokumen JSON."
+
+
 def test_facts_are_not_taken_for_placeholders():
     """Braces inside a fact are shown, not filled: a name from a declaration cannot pull in another fact."""
     assert i18n.translate("{detail}", "en", detail="{secret}", secret="s") == "{secret}"
