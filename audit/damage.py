@@ -1,0 +1,120 @@
+"""Naming what was done to a trail, from what is left of it.
+
+Each row carries its leaf hash and its chain (SHA-256 of the previous chain and the leaf hash), so a row that was moved or
+pushed along still says after which entry it stood. At the first wrong row, with the good chain up to there:
+
+- the entry that belongs here stands further on: *reordered*; or, if only this row has to be left out for all to follow
+  again, *inserted*;
+- it stands nowhere: *deleted* if entries are missing by count, *inserted* if there are too many, else *edited*.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import func, select
+
+from .append import next_chain
+from .models import checkpoint, entry, head
+from .tree import leaf_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Row
+
+    from .report import Kind
+
+_PAGE: Final = 500
+
+_DETAILS: Final[dict[Kind, str]] = {
+    "edited": "the entry is not what was recorded",
+    "deleted": "the entry that was recorded here is gone",
+    "inserted": "this entry was never recorded here",
+    "reordered": "the entry that was recorded here stands somewhere else",
+}
+
+
+def classify(
+    connection: Connection, tenant: str, position: int, chain: bytes, row: Row[Any], wrong: str
+) -> tuple[Kind, str]:
+    """What was done at ``position``, where ``row`` stands and ``chain`` is that of the entries before; and a sentence.
+
+    ``wrong``: what does not fit, as `Walk` says it.
+    """
+    kind = _kind(connection, tenant, position, chain, row, wrong)
+    return kind, _DETAILS[kind]
+
+
+def _kind(connection: Connection, tenant: str, position: int, chain: bytes, row: Row[Any], wrong: str) -> Kind:
+    if wrong == "position" and row.position < position:
+        return "inserted"
+    if next_chain(chain, row.leaf_hash) == row.chain and wrong != "position":
+        # Place and hashes are right and only the content is not: was it exchanged with another entry's?
+        return "reordered" if _stands_elsewhere(connection, tenant, row) else "edited"
+    found = _where_it_went(connection, tenant, position, chain, row)
+    if found == "next":
+        return "inserted"
+    if found == "elsewhere":
+        return "reordered"
+    if wrong == "position":
+        return "deleted"
+    count = connection.scalar(select(func.count()).select_from(entry).where(entry.c.tenant_id == tenant)) or 0
+    expected = max(
+        connection.scalar(select(head.c.size).where(head.c.tenant_id == tenant)) or 0,
+        connection.scalar(select(func.max(checkpoint.c.size)).where(checkpoint.c.tenant_id == tenant)) or 0,
+    )
+    if count == expected:
+        return "edited"
+    return "deleted" if count < expected else "inserted"
+
+
+def _stands_elsewhere(connection: Connection, tenant: str, row: Row[Any]) -> bool:
+    leaf = leaf_hash(body_bytes(row))
+    query = select(entry.c.position).where(
+        entry.c.tenant_id == tenant, entry.c.leaf_hash == leaf, entry.c.position != row.position
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _where_it_went(connection: Connection, tenant: str, position: int, chain: bytes, row: Row[Any]) -> str | None:
+    """Where the entry that belongs at ``position`` stands now: "next" (and all follows again), "elsewhere" or nowhere."""
+    following = rows(connection, tenant, row.position)
+    if row.position > position:  # a gap: the row behind it may be the one that moved
+        if row.chain == next_chain(chain, row.leaf_hash):
+            return "elsewhere"
+    for other in following:
+        link = next_chain(chain, other.leaf_hash)
+        # Moved with its chain, or only its content was moved and the chains stayed where they were.
+        if link not in (other.chain, row.chain):
+            continue
+        if other.position == position + 1 and link == other.chain:
+            behind = next(following, None)
+            if behind is None:
+                return "next" if _too_many(connection, tenant, other.position + 1) else "elsewhere"
+            if next_chain(link, behind.leaf_hash) == behind.chain:
+                return "next"
+        return "elsewhere"
+    return None
+
+
+def _too_many(connection: Connection, tenant: str, count: int) -> bool:
+    return count > (connection.scalar(select(head.c.size).where(head.c.tenant_id == tenant)) or 0)
+
+
+def body_bytes(row: Row[Any]) -> bytes:
+    """The bytes of a row's body, whatever SQLite holds there."""
+    return row.body if isinstance(row.body, bytes) else str(row.body).encode("utf-8", "surrogatepass")
+
+
+def rows(connection: Connection, tenant: str, after: int | None = None) -> Iterator[Row[Any]]:
+    """The rows of ``tenant`` by position, behind ``after``, a page at a time."""
+    while True:
+        query = select(entry).where(entry.c.tenant_id == tenant)
+        if after is not None:
+            query = query.where(entry.c.position > after)
+        page = connection.execute(query.order_by(entry.c.position).limit(_PAGE)).all()
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].position

@@ -1,0 +1,137 @@
+"""Reading the log: pages of entries by keyset, and one entry by its event id.
+
+Pages go backwards from the newest entry; ``before`` is the position of the last entry of the page before. Nothing here
+decides who may read: the caller does, and records that it was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quote
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select
+
+from .append import column_text
+from .entries import Entry, decode
+from .models import entry, queued
+from .staging import staged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine, Row, Select
+
+MAXIMUM: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An entry and its place. ``position`` is None while it waits for one; ``leaf_hash`` has 32 bytes or none."""
+
+    entry: Entry
+    position: int | None
+    leaf_hash: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to look for; None means anything. ``since`` and ``until`` are µs since the epoch, UTC (until is excluded)."""
+
+    kind: str | None = None
+    outcome: str | None = None
+    actor: str | None = None
+    access: str | None = None
+    purpose: str | None = None
+    since: int | None = None
+    until: int | None = None
+    resource: str | None = None
+    subject: str | None = None
+    token: str | None = None
+
+    def matches(self, one: Entry) -> bool:
+        """Whether the entry itself says so; the columns beside it are only there to find it fast."""
+        same = ("kind", "outcome", "actor", "access", "purpose")
+        return (
+            all(getattr(self, name) in (None, getattr(one, name)) for name in same)
+            and (self.since is None or one.at >= self.since)
+            and (self.until is None or one.at < self.until)
+            and (self.resource is None or any(what.resource == self.resource for what in one.what))
+            and (self.subject is None or any(self.subject in what.subjects for what in one.what))
+            and (self.token is None or self.token in one.tokens.values())
+        )
+
+    def narrow(self, query: Select[Any]) -> Select[Any]:
+        """``query`` with what the database can tell by its columns, or by a text that the body must hold."""
+        for name in ("kind", "outcome", "actor", "access", "purpose"):
+            value = getattr(self, name)
+            if value is not None:
+                query = query.where(entry.c[name] == column_text(value))
+        if self.since is not None:
+            query = query.where(entry.c.at >= self.since)
+        if self.until is not None:
+            query = query.where(entry.c.at < self.until)
+        for text in (self.resource, self.subject, self.token):
+            if text is not None:
+                query = query.where(entry.c.body.contains(quote(text), autoescape=True))
+        return query
+
+
+def list_entries(
+    engine: Engine, tenant: str, *, limit: int = 100, before: int | None = None, filters: Filter | None = None
+) -> list[Logged]:
+    """At most ``limit`` (1 to 1,000) entries of ``tenant`` with positions below ``before``, the newest first.
+
+    Raises `ValueError` for another limit and `TrailDamaged` for an entry that cannot be read.
+    """
+    if not 1 <= limit <= MAXIMUM:
+        message = f"limit is 1 to {MAXIMUM}"
+        raise ValueError(message)
+    wanted = filters or Filter()
+    found: list[Logged] = []
+    for row in _backwards(engine, tenant, before, limit, wanted):
+        one = _logged(row)
+        if wanted.matches(one.entry):
+            found.append(one)
+            if len(found) == limit:
+                break
+    return found
+
+
+def _backwards(engine: Engine, tenant: str, before: int | None, page: int, wanted: Filter) -> Iterator[Row[Any]]:
+    with engine.connect() as connection:
+        while True:
+            query = select(entry.c.position, entry.c.body, entry.c.leaf_hash).where(entry.c.tenant_id == tenant)
+            if before is not None:
+                query = query.where(entry.c.position < before)
+            rows = connection.execute(wanted.narrow(query).order_by(entry.c.position.desc()).limit(page)).all()
+            yield from rows
+            if len(rows) < page:
+                return
+            before = rows[-1].position
+
+
+def find(engine: Engine, event_id: str, *, tenant: str | None = None, core_engine: Engine | None = None) -> Logged | None:
+    """The entry of this event id: in the log, or still waiting (in staging, where ``core_engine`` is given).
+
+    ``tenant`` restricts the search: a tenant's own people must not find another's entries. Raises `TrailDamaged` for an
+    entry that cannot be read.
+    """
+    places = [(engine, entry), (engine, queued)]
+    if core_engine is not None:
+        places.append((core_engine, staged))
+    # The log again at last: the entry may have moved there while we looked where it was not any more.
+    for place, table in [*places, places[0]]:
+        query = select(table).where(table.c.event_id == event_id).limit(1)
+        if tenant is not None:
+            query = query.where(table.c.tenant_id == tenant)
+        with place.connect() as connection:
+            row = connection.execute(query).first()
+        if row is not None:
+            return _logged(row)
+    return None
+
+
+def _logged(row: Row[Any]) -> Logged:
+    body = decode(row.body.encode("utf-8", "surrogatepass"))
+    return Logged(body, getattr(row, "position", None), getattr(row, "leaf_hash", b""))

@@ -1,0 +1,247 @@
+"""The sequencer: gives durable entries their place in the log and signs how far it has grown.
+
+Staging and log may be two databases, so moving is three steps, each safe to repeat: read, insert if absent and commit,
+delete from staging. Killed anywhere in between, the next run finds the entry in staging, in the log, or in both, and in
+the last case only deletes. Nothing is lost and nothing is there twice.
+
+Only the holder of the lease works. The lease spares work; what keeps two from appending at the same place is that the
+head moves on condition (`append`).
+
+A tenant whose tree is shorter than a published checkpoint is left alone, its entries stay in staging, and `run_once`
+raises `TrailRolledBack` after having served the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete, exists, func, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from ..errors import AmanahError, TrailDamaged, TrailRolledBack
+from .append import HeadMoved, append
+from .entries import new_event_id, now_us
+from .models import checkpoint, lease, queued, turn
+from .published import PublishedCheckpoints
+from .publisher import Publisher
+from .staging import staged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine, Row, Table
+
+    from .checkpoints import SignerKey
+
+log = logging.getLogger(__name__)
+
+_LEASE_US: Final = 15_000_000
+_POLL_SECONDS: Final = 0.5
+
+
+class Sequencer:
+    """Moves what waits in ``amanah_staged`` (core database) and ``amanah_queued`` (trail database) into the log.
+
+    ``checkpoints``: a folder outside the databases for the signed checkpoints. ``batch``: entries per transaction.
+    ``beat``: seconds between checkpoints.
+    """
+
+    def __init__(  # noqa: PLR0913 - two databases, a key, a place, two numbers
+        self,
+        core_engine: Engine,
+        trail_engine: Engine,
+        signer: SignerKey,
+        *,
+        checkpoints: Path | None = None,
+        batch: int = 500,
+        beat: float = 10.0,
+    ) -> None:
+        self._core = core_engine
+        self._trail = trail_engine
+        self._batch = batch
+        self._beat = beat
+        self._published = PublishedCheckpoints(checkpoints) if checkpoints else None
+        self._publisher = Publisher(trail_engine, signer, self._published)
+        self._name = new_event_id()
+        self._until = 0
+        self._next_beat = 0.0
+        self._seen: dict[str, int] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # -- one run -----------------------------------------------------------------------------------------------------
+
+    def run_once(self) -> int:
+        """Move everything that waits, publish if it is time, and return how many rows left the staging tables.
+
+        Returns 0 when there is nothing to do or another process holds the lease. Raises `TrailRolledBack` or
+        `TrailDamaged` when a tenant had to be left alone (after the others), and SQLAlchemy's errors.
+        """
+        due = time.monotonic() >= self._next_beat
+        if not due and not self._work():
+            return 0
+        if not self._take_lease():
+            return 0
+        refused: dict[str, AmanahError] = {}
+        moved = self._move_all(self._trail, queued, refused) + self._move_all(self._core, staged, refused)
+        if due:
+            self.publish(refused)
+        for error in refused.values():
+            raise error
+        return moved
+
+    def publish(self, refused: dict[str, AmanahError] | None = None) -> int:
+        """Sign and store the heads that changed, and a heartbeat; the number of new checkpoints.
+
+        Tenants in ``refused`` are left out; those that must not be signed are added to it, or raised where it is None.
+        """
+        refusals = {} if refused is None else refused
+        count = self._publisher.publish(self._bound, refusals)
+        self._next_beat = time.monotonic() + self._beat
+        if refused is None:
+            for error in refusals.values():
+                raise error
+        return count
+
+    def _work(self) -> bool:
+        for engine, table in ((self._trail, queued), (self._core, staged)):
+            with engine.connect() as connection:
+                if connection.execute(select(table.c.event_id).limit(1)).first():
+                    return True
+        return False
+
+    def _move_all(self, source: Engine, table: Table, refused: dict[str, AmanahError]) -> int:
+        moved = 0
+        while True:
+            # The names of refused tenants grow only where something is badly wrong, and then they are few.
+            query = select(table).where(table.c.tenant_id.not_in(list(refused))).limit(self._batch)
+            with source.connect() as connection:
+                rows = connection.execute(query).all()
+            if not rows:
+                return moved
+            try:
+                moved += self._move(source, table, rows, refused)
+            except (HeadMoved, IntegrityError):  # somebody else is at work, lease or not: look again in the next run
+                self._until = 0
+                return moved
+            if not self._take_lease():
+                return moved
+
+    def _move(self, source: Engine, table: Table, rows: Sequence[Row[Any]], refused: dict[str, AmanahError]) -> int:
+        """Move ``rows``; where a tenant among them must be left alone, the tenants one by one."""
+        try:
+            return self._move_together(source, table, rows)
+        except (TrailRolledBack, TrailDamaged) as error:
+            by_tenant: dict[str, list[Row[Any]]] = {}
+            for row in rows:
+                by_tenant.setdefault(row.tenant_id, []).append(row)
+            if len(by_tenant) == 1:
+                tenant = rows[0].tenant_id
+                log.critical("the trail of %s is not appended to: %s", tenant, error.code)
+                refused[tenant] = error
+                return 0
+            return sum(self._move(source, table, part, refused) for part in by_tenant.values())
+
+    def _move_together(self, source: Engine, table: Table, rows: Sequence[Row[Any]]) -> int:
+        ids = [row.event_id for row in rows]
+        with turn(self._trail), self._trail.connect() as connection, _writing(connection):
+            sizes = append(connection, rows, lambda tenant: self._bound(connection, tenant))
+            if source is self._trail:  # one database: one transaction
+                connection.execute(delete(table).where(table.c.event_id.in_(ids)))
+        self._seen.update(sizes)
+        if source is not self._trail:
+            with source.begin() as connection:
+                connection.execute(delete(table).where(table.c.event_id.in_(ids)))
+        return len(ids)
+
+    def _bound(self, connection: Connection, tenant: str) -> int:
+        """The greatest size that the tenant's tree is known to have had: here, in the database, and outside of it."""
+        newest = connection.scalar(select(func.max(checkpoint.c.size)).where(checkpoint.c.tenant_id == tenant))
+        outside = self._published.size(tenant) if self._published else 0
+        return max(newest or 0, outside, self._seen.get(tenant, 0))
+
+    # -- the lease ---------------------------------------------------------------------------------------------------
+
+    def _holder(self) -> str:
+        return f"{self._name}-{os.getpid()}"  # a forked child is somebody else
+
+    def _take_lease(self) -> bool:
+        """Whether this process may work now. Written only when less than half of the time is left."""
+        now = now_us()
+        if now < self._until - _LEASE_US // 2:
+            return True
+        until = now + _LEASE_US
+        free = (
+            (lease.c.holder == self._holder())
+            | (lease.c.until < now)
+            | (lease.c.until > now + 10 * _LEASE_US)  # whoever wrote this had a wrong clock
+        )
+        try:
+            with turn(self._trail), self._trail.begin() as connection:
+                taken = connection.execute(
+                    lease.update().where(lease.c.name == "sequencer", free).values(holder=self._holder(), until=until)
+                ).rowcount
+                if not taken and not connection.scalar(select(exists().where(lease.c.name == "sequencer"))):
+                    connection.execute(lease.insert().values(name="sequencer", holder=self._holder(), until=until))
+                    taken = 1
+        except IntegrityError:  # another one inserted it first
+            taken = 0
+        self._until = until if taken else 0
+        return bool(taken)
+
+    def _give_lease_back(self) -> None:
+        self._until = 0
+        with turn(self._trail), self._trail.begin() as connection:
+            connection.execute(lease.update().where(lease.c.holder == self._holder()).values(until=0))
+
+    # -- the background thread ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Run in the background: entries move within a second, a checkpoint or heartbeat follows every ``beat``."""
+        if self._thread is None:
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="amanah-sequencer", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop the background thread, if any, after its current step, and leave the work to others."""
+        thread, self._thread = self._thread, None
+        self._stop.set()
+        if thread is not None:
+            thread.join()
+        try:
+            self._give_lease_back()
+        except SQLAlchemyError:
+            log.warning("the sequencer's lease was not given back; it ends by itself")
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.run_once()
+            except AmanahError as error:  # named in the log already, and tried again: a restore may mend it
+                log.error("the sequencer cannot go on as it should: %s", error.code)  # noqa: TRY400 - no values in logs
+            except Exception as error:  # the thread must outlive a database that is away
+                log.error("the sequencer failed: %s", type(error).__name__)  # noqa: TRY400
+            self._stop.wait(_POLL_SECONDS)
+
+
+class _writing:  # noqa: N801 - reads as a word
+    """A transaction that is going to write: on SQLite it takes the writer's place before it reads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        if self._connection.dialect.name == "sqlite":
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._connection.commit()
+        else:
+            self._connection.rollback()
