@@ -129,7 +129,8 @@ class TenantCipher:
         Raises :class:`~amanah.errors.Tampered` (changed, moved, or no envelope; `EnvelopeUnknown` for another format)
         and :class:`~amanah.errors.KeyUnknown` (sealed under a key version that this tenant does not have).
         """
-        # Only a bytes object can be found here: the headers that are remembered came from a parsed envelope.
+        if type(envelope) is not bytes:  # here, because it may be sliced before it is parsed
+            raise Tampered
         aead = self._openers.get((field, envelope[:HEADER_SIZE]))
         if aead is None:
             aead = self._opener(field, envelope)

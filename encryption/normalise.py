@@ -25,8 +25,8 @@ def normaliser(name: str | None) -> Callable[[Any], str] | None:
     """The function that makes equal texts equal; None (for the name None) where a value is compared as it is.
 
     ``casefold``: letter case, width and surrounding space do not count. ``email``: the same, and an international
-    domain equals its punycode. ``phone``: a number written nationally (0812…) equals its international form (+62 812…), for
-    Indonesia. ``digits``: only the digits count (NIK, NPWP, an account number).
+    domain equals its punycode. ``phone``: a number written nationally (0812…) equals its international form
+    (+62 812…), for Indonesia. ``digits``: only the digits count (NIK, NPWP, an account number).
     Raises :class:`~amanah.errors.DeclarationError` for another name; the functions raise
     :class:`~amanah.errors.InvalidInput` for a value that is no text.
     """
