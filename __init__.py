@@ -1,1 +1,31 @@
-"""Amanah: something entrusted to you."""
+"""Amanah: something entrusted to you.
+
+Data-protection middleware for multi-tenant business applications. Wrap the app, declare which columns are personal, and
+role- and purpose-based access, sealed columns, walls between tenants and a trail that proves itself come with it. This
+module lists every public name and nothing else.
+"""
+
+from .errors import AmanahError
+from .guard import Guard
+from .middleware.access import Access, Actor
+from .middleware.declare import declare, shared
+from .middleware.identify import BearerToken, Identity
+from .middleware.personal import Personal
+from .middleware.routes import public, route, sign_in
+from .settings import Settings
+
+__all__ = [
+    "Access",
+    "Actor",
+    "AmanahError",
+    "BearerToken",
+    "Guard",
+    "Identity",
+    "Personal",
+    "Settings",
+    "declare",
+    "public",
+    "route",
+    "shared",
+    "sign_in",
+]

@@ -1,0 +1,360 @@
+"""The composition root: the only place where everything is wired together.
+
+``Guard.development(…)`` keeps its keys in a folder that it creates, lets plain HTTP in and prints in a refusal what to
+declare. ``Guard.production(…)`` creates nothing, demands HTTPS and says no more than a stranger may know.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import TYPE_CHECKING, Self
+
+from anyio import to_thread
+from sqlalchemy import func, inspect, select
+
+from .access_policies.policies import Policies
+from .audit.checkpoints import SignerKey
+from .audit.entries import Entry, new_event_id, now_us
+from .audit.sequencer import Sequencer
+from .audit.staging import stage
+from .audit.writer import TrailWriter
+from .database import PLATFORM, own_engine, own_url, trail_url
+from .encryption.file_provider import FileKeyProvider
+from .encryption.keyring import Keyring
+from .encryption.models import key as key_table
+from .errors import ConfigurationError
+from .middleware.access import Access, Actor, open_access
+from .middleware.admission import Admission
+from .middleware.asgi import AmanahMiddleware
+from .middleware.declare import build
+from .middleware.hooks import Gate
+from .middleware.https import Transport
+from .middleware.identify import Identity
+from .middleware.routes import RouteTable
+from .settings import Settings
+from .tenants.directory import Directory
+from .tenants.versions import VersionReader
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+    from sqlalchemy import Connection, Engine, MetaData
+    from sqlalchemy.ext.asyncio import AsyncEngine
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from .encryption.provider import KeyProvider
+    from .middleware.declare import Declaration
+    from .middleware.identify import Identify
+    from .middleware.routes import Route
+
+
+class Guard:
+    """What stands between an application, its users and its database. One per application; safe for threads."""
+
+    def __init__(  # noqa: PLR0913 - everything is wired here
+        self,
+        *,
+        metadata: MetaData,
+        engine: Engine | AsyncEngine,
+        identify: Identify,
+        routes: Iterable[Route],
+        declarations: Iterable[Declaration | list[Declaration]],
+        tenant_column: str,
+        provider: KeyProvider,
+        signer: SignerKey,
+        settings: Settings,
+        transport: Transport,
+        development: bool,
+    ) -> None:
+        """Use `development` or `production`. Raises `DeclarationError` and `ConfigurationError`."""
+        app_engine: Engine = getattr(engine, "sync_engine", engine)
+        url = app_engine.url
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ConfigurationError(detail="an in-memory SQLite database cannot be shared with the trail; use a file")
+        self.register = build(metadata, declarations, tenant_column)
+        self.routes = RouteTable(routes)
+        self.settings = settings
+        self.is_development = development
+        self.engine = own_engine(url)
+        self.trail_engine = self.engine if trail_url(url) == own_url(url) else own_engine(trail_url(url))
+        self.signer = signer
+        self.provider = provider
+        self.keyring = Keyring(self.engine, provider)
+        self.policies = Policies(self.engine, self.register.categories())
+        self.directory = Directory(self.engine, has_role=self.policies.has_role)
+        self.versions = VersionReader(self.engine)
+        self.admission = Admission(
+            keyring=self.keyring, directory=self.directory, policies=self.policies, versions=self.versions
+        )
+        self.writer = TrailWriter(self.trail_engine, capacity=settings.trail_queue)
+        self.sequencer = Sequencer(self.engine, self.trail_engine, signer, checkpoints=settings.checkpoints)
+        self._identify = identify
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._started = False
+        Gate(self.register).protect(app_engine)
+
+    @classmethod
+    def development(  # noqa: PLR0913 - what an application says of itself
+        cls,
+        *,
+        metadata: MetaData,
+        engine: Engine | AsyncEngine,
+        identify: Identify,
+        routes: Iterable[Route],
+        declarations: Iterable[Declaration | list[Declaration]] = (),
+        tenant_column: str = "tenant_id",
+        state: str | os.PathLike[str] = ".amanah",
+    ) -> Self:
+        """For one's own machine: keys in the folder ``state``, made on first use; plain HTTP; refusals that teach.
+
+        The same gates as in production. A key file that is missing although the database already holds keys is never
+        replaced by a new one.
+        """
+        settings = Settings.in_folder(state)
+        app_engine: Engine = getattr(engine, "sync_engine", engine)
+        if not settings.key_file.exists() and not _has_keys(app_engine):
+            create_keys(settings)
+            warnings.warn(f"Amanah made development keys in {settings.key_file.parent}.", RuntimeWarning, stacklevel=2)
+        return cls(
+            metadata=metadata,
+            engine=engine,
+            identify=identify,
+            routes=routes,
+            declarations=declarations,
+            tenant_column=tenant_column,
+            provider=FileKeyProvider(settings.key_file),
+            signer=SignerKey.load(settings.signer_file),
+            settings=settings,
+            transport=Transport.development(),
+            development=True,
+        )
+
+    @classmethod
+    def production(  # noqa: PLR0913 - what an application says of itself
+        cls,
+        *,
+        metadata: MetaData,
+        engine: Engine | AsyncEngine,
+        identify: Identify,
+        routes: Iterable[Route],
+        declarations: Iterable[Declaration | list[Declaration]] = (),
+        tenant_column: str = "tenant_id",
+        settings: Settings | None = None,
+        provider: KeyProvider | None = None,
+    ) -> Self:
+        """For real data. ``settings`` default to the environment's; ``provider`` to the key file that they name.
+
+        Nothing is created: a missing key file, signer or migration is an error.
+        """
+        settings = settings or Settings.from_environment()
+        return cls(
+            metadata=metadata,
+            engine=engine,
+            identify=identify,
+            routes=routes,
+            declarations=declarations,
+            tenant_column=tenant_column,
+            provider=provider or FileKeyProvider(settings.key_file),
+            signer=SignerKey.load(settings.signer_file),
+            settings=settings,
+            transport=Transport(trusted_proxies=settings.trusted_proxies, hosts=settings.hosts),
+            development=False,
+        )
+
+    # -- requests --------------------------------------------------------------------------------------------------------
+
+    def wrap(self, app: ASGIApp, *, console: str | None = None) -> ASGIApp:
+        """``app`` behind the gates. ``console``: the path under which the web pages are served beside it, if any."""
+        guarded: ASGIApp = self.guarded(app, self.routes, self._identify)
+        if console is not None:
+            from .console import mount  # noqa: PLC0415 - only who asks for the pages loads them
+
+            guarded = mount(self, guarded, console)
+        return _Running(guarded, self)
+
+    def guarded(self, app: ASGIApp, routes: RouteTable, identify: Identify) -> AmanahMiddleware:
+        """``app`` behind the HTTP gate with its own routes and its own answer to who is asking."""
+        return AmanahMiddleware(
+            app,
+            routes=routes,
+            identify=identify,
+            admission=self.admission,
+            recorder=self.writer,
+            transport=self._transport,
+            development=self.is_development,
+        )
+
+    # -- work outside a request ------------------------------------------------------------------------------------------
+
+    def access(self, *, tenant: str, actor: str, purpose: str, reason: str, kind: str = "member") -> JobAccess:
+        """An access for a job or script: ``with guard.access(…):`` or ``async with``. Recorded before it opens.
+
+        The actor is a member of the tenant with grants of their own; ``kind="service"`` says that it is no person.
+        ``purpose`` is a key or alias of the tenant's register. Raises the refusals of admission and `TrailUnavailable`.
+        """
+        return JobAccess(self, Identity(tenant=tenant, actor=Actor(id=actor, kind=kind)), purpose, reason)
+
+    # -- administration --------------------------------------------------------------------------------------------------
+
+    def provision_platform(self, connection: Connection) -> None:
+        """Create the platform's own keys, under which what happens before a tenant is known is sealed. Idempotent."""
+        self.keyring.provision(connection, PLATFORM)
+
+    def create_tenant(self, tenant_id: str, name: str, *, template: str, admin: str, operator: str = "operator") -> None:
+        """A tenant with its roles, purposes and rules, its keys and its first owner, in one transaction with its entry.
+
+        ``admin`` is the application's account id of the first owner. Raises `InvalidInput`.
+        """
+        with self.engine.begin() as connection:
+            self.provision_platform(connection)
+            self.directory.create_tenant(connection, tenant_id, name, template)
+            self.policies.install(connection, tenant_id, template)
+            self.keyring.provision(connection, tenant_id)
+            self.directory.add_member(connection, tenant_id, admin)
+            self.directory.grant(
+                connection, tenant_id, admin, "owner", reason="first owner of the tenant", granted_by=operator
+            )
+            detail = {"act": "tenant.create", "template": template, "member": admin}
+            self.note_act(connection, tenant_id, operator, detail)
+
+    def note_act(
+        self, connection: Connection, tenant_id: str, operator: str, detail: Mapping[str, str | int | bool]
+    ) -> None:
+        """Stage the entry of an act of administration in the transaction that carries it out."""
+        entry = Entry(
+            id=new_event_id(),
+            at=now_us(),
+            tenant=tenant_id,
+            access=new_event_id(),
+            kind="admin",
+            actor=operator,
+            actor_kind="operator",
+            outcome="committed",
+            detail=detail,
+        )
+        stage(connection, [entry])
+
+    # -- its life --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to sequence the trail in the background. Called by the wrapped app; harmless to repeat."""
+        with self._lock:
+            if not self._started:
+                self._started = True
+                self.sequencer.start()
+
+    def close(self) -> None:
+        """Write out what waits, stop the background threads and close the connections. It may be started again."""
+        with self._lock:
+            started, self._started = self._started, False
+        self.writer.close()
+        if started:
+            self.sequencer.close()
+        self.versions.close()
+        self.engine.dispose()
+        self.trail_engine.dispose()
+
+
+class JobAccess:
+    """The context manager that `Guard.access` gives: synchronous or asynchronous."""
+
+    def __init__(self, guard: Guard, identity: Identity, purpose: str, reason: str) -> None:
+        """Nothing happens before it is entered."""
+        if not reason.strip():
+            raise ConfigurationError(detail="an access outside a request needs a reason")
+        self._guard = guard
+        self._identity = identity
+        self._purpose = purpose
+        self._reason = reason
+        self._open: open_access | None = None
+        self._access: Access | None = None
+
+    def _admit(self) -> Access:
+        """Admitted, and on record, before anything can be touched."""
+        access = self._guard.admission.admit_now(self._identity, purpose=self._purpose, reason=self._reason)
+        self._guard.writer.record(access.entry("job", "answered"))
+        return access
+
+    def __enter__(self) -> Access:
+        """Open the access. Not on an event loop's thread: it waits for the database."""
+        return self._enter(self._admit())
+
+    async def __aenter__(self) -> Access:
+        """Open the access without blocking the event loop."""
+        return self._enter(await to_thread.run_sync(self._admit))
+
+    def _enter(self, access: Access) -> Access:
+        self._access = access
+        self._open = open_access(access)
+        return self._open.__enter__()
+
+    def _left(self) -> Entry | None:
+        """The entry of what was read, if anything is still unrecorded."""
+        access = self._access
+        return access.entry("job", "answered") if access is not None and access.notes.pending else None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Record what was read and close the access. Raises `TrailUnavailable` when it cannot be recorded."""
+        try:
+            entry = self._left()
+            if entry is not None:
+                self._guard.writer.record(entry)
+        finally:
+            if self._open is not None:
+                self._open.__exit__(kind, error, trace)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """As `__exit__`, without blocking the event loop."""
+        try:
+            entry = self._left()
+            if entry is not None:
+                await self._guard.writer.arecord(entry)
+        finally:
+            if self._open is not None:
+                self._open.__exit__(kind, error, trace)
+
+
+class _Running:
+    """Starts the guard's background work with the first thing that the server asks for, and ends it with the server."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self.app = app
+        self.guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.guard.start()
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            if scope["type"] == "lifespan":
+                await to_thread.run_sync(self.guard.close)
+
+
+def create_keys(settings: Settings) -> None:
+    """Make a key file and a signer, neither of which may exist. Raises `KeyFileUnreadable` or `ConfigurationError`."""
+    for path in (settings.key_file, settings.signer_file):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
+    FileKeyProvider.create(settings.key_file)
+    if not settings.signer_file.exists():
+        SignerKey.create(settings.signer_file)
+
+
+def _has_keys(engine: Engine) -> bool:
+    """Whether the database already holds wrapped keys. One that cannot be reached raises: it might."""
+    own = own_engine(engine.url)
+    try:
+        if not inspect(own).has_table(key_table.name):
+            return False
+        with own.connect() as connection:
+            return bool(connection.scalar(select(func.count()).select_from(key_table)))
+    finally:
+        own.dispose()
