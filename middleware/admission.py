@@ -184,7 +184,7 @@ class Admission:
             decision = access.may(route.resource, route.action)
             access.note_admission(route.resource, route.action, decision)
             if not decision.allow:
-                raise Forbidden(action=route.action, resource=route.resource, purpose=access.purpose)
+                raise Forbidden(action=route.action, resource=route.resource, purpose=_shown(access))
         except AmanahError as refusal:
             return access, refusal
         return access, None
@@ -269,3 +269,9 @@ def _as_refusal(error: Exception) -> AmanahError:
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _shown(access: Access) -> str:
+    """The purpose by the name that people use."""
+    found = None if access.snapshot is None or access.purpose is None else access.snapshot.purpose(access.purpose)
+    return "-" if found is None else found.alias or found.key

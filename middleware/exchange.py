@@ -246,7 +246,7 @@ class Exchange:
             except AmanahError:
                 _log.exception("an access could not be recorded")
 
-    # -- step 5, and what HTTP and WebSocket do each in their own way ---------------------------------------------------
+    # -- step 5, and what HTTP and WebSocket do each in their own way --------------------------------------------------
 
     async def send(self, message: Message) -> None:
         """What the application calls as ``send``."""

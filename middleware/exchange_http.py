@@ -86,17 +86,19 @@ class HttpExchange(Exchange):
 
     async def failed(self, error: Exception, access: Access) -> bool:
         """Answer for an error of ours; everything else is the server's to answer, once it is on record."""
-        if self.cut is not None:
+        if self._was_cut():
             return False  # the server closes the connection
         ours = access.refusal or find(error)
         if not self.over:
-            if ours is not None:
-                await self.refuse(ours, access)  # in the middle of a stream this cuts it off
-            else:
+            if ours is None:
                 await self._let_fail(access)
-                return self.over and self.cut is None
+                return self.over and not self._was_cut()
+            await self.refuse(ours, access)  # in the middle of a stream this cuts it off
         # A statement that the developer must change is also for the server's log.
-        return self.cut is None and ours is not None and not isinstance(ours, StatementRefused)
+        return not self._was_cut() and ours is not None and not isinstance(ours, StatementRefused)
+
+    def _was_cut(self) -> bool:
+        return self.cut is not None
 
     async def _let_fail(self, access: Access) -> None:
         """Record the failure and let the application's own error page go; where that fails too, 503 was answered."""

@@ -127,8 +127,11 @@ def _grant(error: AmanahError, access: Access | None) -> str | None:
     purpose = error.facts.get("purpose")
     if access is None or access.snapshot is None or not isinstance(purpose, str):
         return None
+    registered = access.snapshot.purpose(purpose)
+    if registered is None:
+        return None
     obj = str(error.facts.get("resource") or error.facts.get("field"))
-    found = access.snapshot.explain(access.roles, obj, str(error.facts.get("action", "read")), purpose)
+    found = access.snapshot.explain(access.roles, obj, str(error.facts.get("action", "read")), registered.key)
     lines = []
     if found.missing_grant:
         lines.append(
