@@ -39,7 +39,7 @@ def international(number: str) -> str:
 
 
 class Fields:
-    """The fields of a JSON object or an HTML form. Every reader returns a usable value; `check` raises what was wrong."""
+    """The fields of a JSON object or a form. Every reader returns a usable value; `check` raises what was wrong."""
 
     def __init__(self, data: Mapping[str, Any], prefix: str = "", problems: dict[str, Problem] | None = None) -> None:
         self.data = data

@@ -1,0 +1,108 @@
+"""A complete protected installation: tables, keys, tenants, members, roles, and the demo data, imported under Amanah.
+
+`python -m iconix.install` fills an empty database. The importer is a service account with a role of its own that may
+create everything, for the purpose of the import and nothing else; when the import is done the membership ends.
+"""
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from amanah import Guard, migrations
+from iconix import migrate
+from iconix.app import DEFAULT_DATABASE
+from iconix.database import create_engine, create_sessions
+from iconix.protection import build_guard
+from iconix.seed import DEMO_ACCOUNTS, TENANTS, account_id, seed_shared, seed_tenant
+
+NAMES = {"sinar-jaya": "PT Sinar Jaya Dagang", "klinik-melati": "Klinik Melati", "toko-sebelah": "Toko Sebelah"}
+TEMPLATES = {"sinar-jaya": "trading", "klinik-melati": "clinic", "toko-sebelah": "trading"}
+IMPORTER = "importer"
+
+
+def create_tenants(guard: Guard) -> None:
+    """Create the three tenants with their members and grants, and the importer in each."""
+    for tenant in TENANTS:
+        accounts = [one for one in DEMO_ACCOUNTS if one.tenant == tenant]
+        owner = next(account_id(one.email) for one in accounts if one.role == "owner")
+        guard.create_tenant(tenant, NAMES[tenant], template=TEMPLATES[tenant], admin=owner)
+        with guard.engine.begin() as connection:
+            for one in accounts:
+                if one.role != "owner":
+                    member = account_id(one.email)
+                    guard.directory.add_member(connection, tenant, member)
+                    guard.directory.grant(
+                        connection, tenant, member, one.role, reason="works here in this role", granted_by=owner
+                    )
+            _hire_importer(guard, connection, tenant, owner)
+
+
+def _hire_importer(guard: Guard, connection: Connection, tenant: str, owner: str) -> None:
+    guard.policies.add_purpose(
+        connection,
+        tenant,
+        "x.data_import",
+        alias="import",
+        legal_basis="contract",
+        description={"en": "Data is taken over from the former system.", "id": "Data diambil alih dari sistem lama."},
+    )
+    guard.policies.add_role(connection, tenant, IMPORTER)
+    for action in ("create", "read", "update"):
+        guard.policies.add_rule(connection, tenant, role=IMPORTER, object="*", action=action, purpose="import")
+    guard.directory.add_member(connection, tenant, IMPORTER)
+    guard.directory.grant(
+        connection, tenant, IMPORTER, IMPORTER, reason="takes over the former system's data", granted_by=owner
+    )
+
+
+def dismiss_importer(guard: Guard) -> None:
+    """End the importer's membership in every tenant; its grants end with it."""
+    with guard.engine.begin() as connection:
+        for tenant in TENANTS:
+            guard.directory.remove_member(connection, tenant, IMPORTER)
+
+
+async def install(url: str, state: str | Path, *, rows: int = 3500) -> None:
+    """Make an empty database into a protected installation with demo data; the keys lie in the folder `state`."""
+    migrate.upgrade(url, protected=True)
+    migrations.upgrade(url)
+    engine = create_engine(url)
+    guard = build_guard(engine, state)
+    try:
+        create_tenants(guard)
+        sessions = create_sessions(engine)
+        async with sessions() as session:
+            await seed_shared(session)
+            await session.commit()
+        for tenant in TENANTS:
+            async with (
+                guard.access(
+                    tenant=tenant, actor=IMPORTER, kind="service", purpose="import", reason="the demo data is imported"
+                ),
+                sessions() as session,
+            ):
+                await seed_tenant(session, tenant, rows=rows)
+                await session.commit()
+        dismiss_importer(guard)
+        guard.writer.close()
+        guard.sequencer.run_once()
+    finally:
+        guard.close()
+        await engine.dispose()
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m iconix.install", description=__doc__)
+    parser.add_argument("url", nargs="?", default=os.environ.get("ICONIX_DATABASE_URL") or DEFAULT_DATABASE)
+    parser.add_argument("--state", default=os.environ.get("AMANAH_STATE", ".amanah"))
+    parser.add_argument("--rows", type=int, default=3500, help="about how many rows (%(default)s)")
+    options = parser.parse_args()
+    asyncio.run(install(options.url, options.state, rows=options.rows))
+
+
+if __name__ == "__main__":
+    main()
