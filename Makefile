@@ -33,11 +33,11 @@ $(VENV)/.pip: | $(BIN)/python
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.pip
 	@echo "Installing Amanah and what the demo needs (once)"
-	@$(PIP) install --quiet --editable . --group demo && touch $@
+	@$(PIP) install -qq --editable . --group demo && touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 	@echo "Installing what the checks need (once)"
-	@$(PIP) install --quiet --editable . --group dev && touch $@
+	@$(PIP) install -qq --editable . --group dev && touch $@
 
 # -- using it ----------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,12 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "amanah_counter",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_amanah_counter")),
+    )
+    op.create_table(
         "amanah_key",
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -146,3 +152,4 @@ def downgrade() -> None:
     op.drop_table("amanah_role")
     op.drop_table("amanah_purpose")
     op.drop_table("amanah_key")
+    op.drop_table("amanah_counter")

@@ -18,13 +18,3 @@ def test_every_test_says_what_it_promises():
         if not ast.get_docstring(node)
     ]
     assert silent == []
-
-
-def test_every_module_of_tests_says_what_it_is_about():
-    """A file of tests opens with a sentence."""
-    silent = [
-        str(path.relative_to(TESTS))
-        for path in sorted(TESTS.rglob("*.py"))
-        if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
-    ]
-    assert silent == []
