@@ -2,8 +2,8 @@
 
     python benchmarks/encryption.py
 
-Prints ratios (the machine's speed cancels out) and the microseconds they come from. *Hot* is the usual case: the derived
-key is remembered. *Cold* derives it, as for a value of another process that is met for the first time.
+Prints ratios (the machine's speed cancels out) and the microseconds they come from. *Hot* is the usual case: the
+derived key is remembered. *Cold* derives it, as for a value of another process that is met for the first time.
 """
 
 from __future__ import annotations

@@ -87,21 +87,26 @@ def _read(path: Path) -> bytes:
         raise KeyFileMissing(path=path) from None
     except OSError as error:
         raise KeyFileUnreadable(path=path, detail=_reason(error)) from None
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)  # of what was opened, not of what stands under that name by now
-        if not stat.S_ISREG(facts.st_mode):
-            raise KeyFileUnreadable(path=path, detail=N_("it is no regular file"))
-        if stat.S_IMODE(facts.st_mode) & 0o077:
-            raise KeyFileUnreadable(path=path, detail=N_("other users may read or write it"))
-        if facts.st_uid not in {0, os.geteuid()}:
-            raise KeyFileUnreadable(path=path, detail=N_("it belongs to another user"))
-        try:
+    try:
+        _check(os.fstat(descriptor), path)  # of what was opened, not of what stands under that name by now
+        with open(descriptor, "rb", closefd=False) as file:
             data = file.read(_LARGEST + 1)
-        except OSError as error:
-            raise KeyFileUnreadable(path=path, detail=_reason(error)) from None
+    except OSError as error:
+        raise KeyFileUnreadable(path=path, detail=_reason(error)) from None
+    finally:
+        os.close(descriptor)
     if len(data) > _LARGEST:
         raise KeyFileUnreadable(path=path, detail=N_("it is too large to be a key file"))
     return data
+
+
+def _check(facts: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise KeyFileUnreadable(path=path, detail=N_("it is no regular file"))
+    if stat.S_IMODE(facts.st_mode) & 0o077:
+        raise KeyFileUnreadable(path=path, detail=N_("other users may read or write it"))
+    if facts.st_uid not in {0, os.geteuid()}:
+        raise KeyFileUnreadable(path=path, detail=N_("it belongs to another user"))
 
 
 def _parse(data: bytes, path: Path) -> tuple[dict[str, bytes], str]:

@@ -21,8 +21,8 @@ HMAC needs only collision resistance, and its cost is paid once per remembered k
 *Bound.* Where the first half of a nonce is kept (:class:`~amanah.encryption.cipher.TenantCipher` does), at most 2^20
 values of at most 1 MiB share ``Kx``, each with 96 fresh random bits: two equal nonces under one ``Kx`` have a
 probability below 2^40 / 2^97 = 2^-57. A field's key may so serve 2^25 halves, 2^45 values, before the risk reaches
-2^-32; two processes that draw the same half (2^-96 a pair) would merely share that budget. The data under one ``Kx`` stays below
-2^36 AES blocks, far inside SP 800-38D.
+2^-32; two processes that draw the same half (2^-96 a pair) would merely share that budget. The data under one ``Kx``
+stays below 2^36 AES blocks, far inside SP 800-38D.
 """
 
 from __future__ import annotations

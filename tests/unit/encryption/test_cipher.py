@@ -89,7 +89,7 @@ def test_a_value_cannot_be_moved_to_another_field(cipher):
 
 
 def test_a_value_cannot_be_moved_to_another_tenant(cipher):
-    """Not with the other tenant's keys, nor, were both to share them, past the tenant in context and associated data."""
+    """Not with the other tenant's keys, nor, were both to share them, past the tenant in the context."""
     sealed = cipher.seal(FIELD, PLACE, PHONE)
     with pytest.raises(Tampered):
         make("bandung", {1: b"e" * 32}).open(FIELD, PLACE, sealed)

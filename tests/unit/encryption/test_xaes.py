@@ -39,7 +39,7 @@ def test_the_published_vectors_hold(key, subkey, associated, ciphertext):
 
 
 def test_the_accumulated_vector_of_ten_thousand_messages_holds():
-    """Ten thousand messages from the specification's deterministic stream hash to its published value, and open again."""
+    """Ten thousand messages from the specification's deterministic stream hash to its published value."""
     stream = hashlib.shake_128().digest(10_000 * (32 + 24 + 2 * 256))  # more than any sequence of draws can use
     assert stream[:16].hex() == "7f9c2ba4e88f827d616045507605853e"
     position, hashed = 0, hashlib.shake_128()
