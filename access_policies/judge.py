@@ -8,11 +8,14 @@ What keeps the known defects away (each has a regression test):
 3. The plain ``Enforcer`` is used. ``FastEnforcer`` ignores g2 and g3 and shares its filter between threads.
 4. An enforcer is not safe for threads, so whoever holds a judge asks it under a lock (``Snapshot`` does).
 5. Rows are never removed one by one, and nothing in here knows about time.
+6. The matcher is parsed once in a process. Casbin parses it for every question, and Python's ``ast.parse`` raises
+   ``SystemError`` when two threads are in it (CPython 3.11, seen with two snapshots deciding at once).
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -45,15 +48,41 @@ from casbin.effect.default_effectors import (  # noqa: E402
     AllowAndDenyEffector,
     AllowOverrideEffector,
 )
+from casbin.util import SimpleEval  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    import ast
+    from collections.abc import Callable, Iterable, Mapping
 
     from .purposes import Purpose
     from .rules import Rule
 
 MODEL_PATH: Final = Path(__file__).with_name("model.conf")
 _MODEL: Final = MODEL_PATH.read_text(encoding="utf-8")
+
+
+_parsing = threading.Lock()
+_parsed: dict[str, ast.expr] = {}
+
+
+def _parse(expression: str) -> ast.expr:
+    """The matcher as a tree, as Casbin parses it; from the second time on, the same tree."""
+    with _parsing:
+        tree = _parsed.get(expression)
+        if tree is None:
+            tree = _parsed[expression] = casbin.Enforcer._get_expression(expression).ast_parsed_value  # noqa: SLF001
+        return tree
+
+
+class OneMatcher(casbin.Enforcer):  # type: ignore[misc]
+    """The plain enforcer; it only takes the parsed matcher from memory."""
+
+    @staticmethod
+    def _get_expression(expr: str, functions: Mapping[str, Callable[..., bool]] | None = None) -> SimpleEval:
+        evaluation = SimpleEval("", functions)
+        evaluation.expr = expr
+        evaluation.ast_parsed_value = _parse(expr)
+        return evaluation
 
 
 class TypedRows(casbin.Adapter):  # type: ignore[misc]
@@ -107,7 +136,7 @@ class Judge:
         }
         model = casbin.Model()
         model.load_model_from_text(_MODEL)
-        self._enforcer = casbin.Enforcer(model, TypedRows(self._numbers, links))
+        self._enforcer = OneMatcher(model, TypedRows(self._numbers, links))
         self._enforcer.enable_auto_save(auto_save=False)
         self._verdict = AllowAndDenyEffector()
         self._first_allow = AllowOverrideEffector()

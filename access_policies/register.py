@@ -82,9 +82,9 @@ def write_inheritance(connection: Connection, tenant_id: str, role: str, parent:
     """Let ``role`` have all rules of ``parent`` too. Raises ``InvalidInput`` (unknown, circle, chain over eight)."""
     bump(connection, tenant_id)
     existing = read_parents(connection, tenant_id)
-    _check_inheritance(existing, {role: ()}, [(role, parent)])
     if role not in existing:
         raise InvalidInput(detail=f"there is no role {role!r:.80}")
+    _check_inheritance(existing, (), [(role, parent)])
     if parent not in existing[role]:
         _insert_links(connection, tenant_id, [(role, parent)])
 

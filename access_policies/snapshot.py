@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .purposes import Purpose
     from .rules import Rule
 
+__all__ = ["Decision", "Snapshot"]
+
 _DECISIONS: Final = 10_000
 """Answers that one snapshot remembers; a role set asks for a few hundred."""
 
