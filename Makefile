@@ -8,8 +8,6 @@ VENV ?= .venv
 WORKERS ?= auto
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-CATALOGUES := locale
-SOURCES := access_policies audit console encryption middleware tenants testing
 
 .DEFAULT_GOAL := help
 .PHONY: help demo tour test lint format types unit bench catalogues migration clean

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
 from amanah import database
@@ -38,6 +39,10 @@ POSTGRES = Path(__file__).parent.parent / "tools" / "postgres.py"
 MODELS = ("access_policies.models", "audit.models", "audit.staging", "encryption.models", "tenants.models")
 
 _supervisors: list[subprocess.Popen[bytes]] = []
+
+# How long an example takes says something about the machine's load, nothing about the code.
+settings.register_profile("amanah", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("amanah")
 
 
 def pytest_configure(config: pytest.Config) -> None:
