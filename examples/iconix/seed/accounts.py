@@ -1,6 +1,7 @@
 """Who can sign in to the demo. These passwords are published: they are for a database of invented people."""
 
 import uuid
+from functools import cache
 from typing import NamedTuple
 
 from iconix.models import Account
@@ -56,6 +57,11 @@ def account_id(email: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"mailto:{email}"))
 
 
+@cache  # filling a second database in one process need not wait for the same hashes again
+def _hash(password: str, salt: bytes) -> str:
+    return hash_password(password, salt)
+
+
 def accounts_of(tenant: str, source: Source) -> list[Account]:
     """Make a company's accounts."""
     return [
@@ -63,7 +69,7 @@ def accounts_of(tenant: str, source: Source) -> list[Account]:
             tenant_id=tenant,
             id=account_id(one.email),
             email=one.email,
-            password_hash=hash_password(one.password, source.random.randbytes(16)),
+            password_hash=_hash(one.password, source.random.randbytes(16)),
             display_name=NAMES[one.email],
             role=one.role,
         )
