@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import subprocess
+import sys
 
 import pytest
 from alembic import command
@@ -124,3 +126,13 @@ def test_a_database_of_another_version_is_refused(database_url, engines):
         connection.execute(text(newer))
     with pytest.raises(DatabaseNotMigrated):
         migrations.check(engine)
+
+
+@pytest.mark.slow
+def test_two_processes_may_upgrade_at_once(database_url, engines):
+    """Two instances of a service that start together both come up, on tables that were made once."""
+    program = "import sys; from amanah import migrations; migrations.upgrade(sys.argv[1])"
+    starting = [subprocess.Popen([sys.executable, "-c", program, database_url]) for _ in range(2)]
+    assert [process.wait(120) for process in starting] == [0, 0]
+    migrations.check(engines["core"])
+    migrations.check(engines["trail"], "trail")
