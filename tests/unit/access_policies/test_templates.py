@@ -123,6 +123,9 @@ ACTS = [
     ("clinic", "support", "support", "visit", "read", False),
     ("blank", "owner", "security", "amanah.member", "create", True),
     ("blank", "owner", "billing", "invoice", "read", False),
+    *((name, "compliance_officer", "authentication", "account", "read", True) for name in templates.names()),
+    *((name, "owner", "authentication", "account", "read", True) for name in templates.names()),
+    *((name, "admin", "compliance", "amanah.trail", "export", False) for name in templates.names()),
 ]
 
 

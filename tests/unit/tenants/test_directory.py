@@ -212,9 +212,7 @@ def test_a_roster_never_holds_another_tenants_members(directory, own_database):
 def test_the_lists_say_what_administrators_need(directory, own_database):
     """Tenants, members and grants come back as they were written, ended grants included."""
     with own_database.begin() as connection:
-        grant = directory.grant(
-            connection, "klinik", "siti", "doctor", reason=" hired ", granted_by="hr", ends_at=LATER
-        )
+        grant = directory.grant(connection, "klinik", "siti", "doctor", reason=" new ", granted_by="hr", ends_at=LATER)
         directory.revoke(connection, "klinik", grant)
         (tenant,) = directory.tenants(connection)
         (member,) = directory.members(connection, "klinik")
