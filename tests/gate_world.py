@@ -119,7 +119,9 @@ def build(url: str, folder: Path) -> World:
         directory.suspend(connection, "tutup")
     versions = VersionReader(engine)
     admission = Admission(keyring=keyring, directory=directory, policies=policies, versions=versions)
-    return World(engine, trail_engine, keyring, directory, policies, versions, TrailWriter(trail_engine), admission, url)
+    return World(
+        engine, trail_engine, keyring, directory, policies, versions, TrailWriter(trail_engine), admission, url
+    )
 
 
 async def call(

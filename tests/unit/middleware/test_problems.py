@@ -78,9 +78,7 @@ def test_an_undeclared_route_shows_the_declaration_to_paste():
 def test_a_missing_grant_shows_the_grant_and_the_rule(world):
     """From the policy's own explanation: the role with the fewest rights that would do."""
     snapshot = world.policies.snapshot("toko", world.versions.current_now("toko"))
-    access = Access(
-        kind="request", tenant="toko", actor=Actor("sari"), roles=frozenset({"support"}), snapshot=snapshot
-    )
+    access = Access(kind="request", tenant="toko", actor=Actor("sari"), roles=frozenset({"support"}), snapshot=snapshot)
     pasted = paste_for(errors.Forbidden(action="read", resource="customer", purpose="billing"), access)
     assert pasted is not None
     assert 'directory.grant(connection, "toko", "sari", "cashier"' in pasted

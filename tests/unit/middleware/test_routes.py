@@ -54,7 +54,9 @@ def test_of_two_declarations_that_are_as_specific_the_first_wins():
     assert found.resource == "one"
 
 
-@pytest.mark.parametrize("method, path", [("DELETE", "/invoices/7"), ("GET", "/nothing"), ("get", "/health"), ("GET", "")])
+@pytest.mark.parametrize(
+    "method, path", [("DELETE", "/invoices/7"), ("GET", "/nothing"), ("get", "/health"), ("GET", "")]
+)
 def test_what_is_not_declared_matches_nothing(method, path):
     """Another method, another path, another case of the method: no declaration."""
     assert TABLE.match(method, path) is None
@@ -78,7 +80,8 @@ def test_a_server_prefix_is_left_out_as_the_application_does():
 
 
 @pytest.mark.parametrize(
-    "pattern", ["/invoices", "GET invoices", "get /x", "GET /x/{id", "GET /x/{id:wat}", "GET /a//b", "GET /a/../b", "GET /a?b"]
+    "pattern",
+    ["/invoices", "GET invoices", "get /x", "GET /x/{id", "GET /x/{id:wat}", "GET /a//b", "GET /a/../b", "GET /a?b"],
 )
 def test_a_declaration_that_could_never_be_kept_is_refused(pattern):
     """Wrong declarations are found while the guard is built, not on a Monday morning."""
