@@ -24,8 +24,9 @@ def async_url(url: str | URL) -> URL:
 def create_engine(url: str | URL, **options: Any) -> AsyncEngine:
     """Create the engine; SQLite gets the settings that a server of many requests needs."""
     parsed = async_url(url)
-    options.setdefault("pool_size", 10)
-    options.setdefault("max_overflow", 10)
+    if parsed.get_backend_name() != "sqlite" or parsed.database not in (None, "", ":memory:"):
+        options.setdefault("pool_size", 10)
+        options.setdefault("max_overflow", 10)
     engine = create_async_engine(parsed, **options)
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
