@@ -1,8 +1,9 @@
 """One step of the sequencer: give waiting rows their place in their tenants' trees, in one transaction.
 
-1. Rows are grouped by tenant; each body must be the canonical encoding of an entry that agrees with its row. What is not
-   cannot be an entry: in its place goes one that says so, with the hash of what was found.
-2. What is in the log already (same event, same bytes) is left out: the sequencer died between its commit and the deletion.
+1. Rows are grouped by tenant; each body must be the canonical encoding of an entry that agrees with its row. What is
+   not cannot be an entry: in its place goes one that says so, with the hash of what was found.
+2. What is in the log already (same event, same bytes) is left out: the sequencer died between its commit and the
+   deletion.
 3. The head is read; where it is behind what was published, nothing is appended (`TrailRolledBack`).
 4. Leaf hashes extend the tree; entries are inserted at the following positions.
 5. The head is moved on condition that nobody else moved it. Lease or not, only one sequencer can win.
@@ -37,7 +38,7 @@ _HEX_ID: Final = re.compile(r"[0-9a-f]{32}")
 _TENANT: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 
-class HeadMoved(Exception):  # noqa: N818 - not an error: somebody else did the work
+class HeadMoved(Exception):
     """Another sequencer appended at the same time; the transaction must be rolled back."""
 
 

@@ -1,15 +1,16 @@
 """Signed statements about a tree: C2SP tlog-checkpoint in a C2SP signed note, with Ed25519.
 
 A checkpoint is a text of at least three lines (origin, size in decimal, root in base64), an empty line and signature
-lines ``— name base64(key id || signature)``. The origin is the signer's name, a slash and the tenant, so that one tenant's
-checkpoint is not another's. Specifications: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
+lines ``— name base64(key id || signature)``. The origin is the signer's name, a slash and the tenant, so that one
+tenant's checkpoint is not another's. Specifications: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
 
 Procedure of verification (`VerifierKey.open`, then `parse`):
 
 1. The note is at most `MAXIMUM_BYTES` of UTF-8 without control characters other than newline, and ends in a newline.
 2. The signatures are what stands after the last empty line; each line is well-formed.
 3. Lines of other names or key ids are ignored; those of ours must all verify, and there must be one.
-4. Only then is the text read: origin as expected, size without leading zero, root of 32 bytes, extension lines not empty.
+4. Only then is the text read: origin as expected, size without leading zero, root of 32 bytes, extension lines not
+   empty.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ class VerifierKey:
 
 
 class SignerKey:
-    """The private half, kept in a file of mode 0600 in Go's notation: ``PRIVATE+KEY+name+hash+base64(0x01 || seed)``."""
+    """The private half, in a file of mode 0600, in Go's notation ``PRIVATE+KEY+name+hash+base64(0x01 || seed)``."""
 
     def __init__(self, name: str, seed: bytes) -> None:
         if not _NAME.fullmatch(name):
@@ -204,9 +205,9 @@ class SignerKey:
 
 def _signature(line: str) -> tuple[str, bytes, bytes]:
     """Name, key id and signature of one line. Raises `TrailDamaged` for a malformed one."""
-    mark, name, encoded = line[: len(_MARK)], *(line[len(_MARK) :].split(" ") + [""])[:2]
+    name, _, encoded = line.removeprefix(_MARK).partition(" ")
     data = _unbase64(encoded)
-    if mark != _MARK or not _NAME.fullmatch(name) or line.count(" ") != 2 or len(data) <= _ID_BYTES:  # noqa: PLR2004
+    if not line.startswith(_MARK) or not _NAME.fullmatch(name) or len(data) <= _ID_BYTES:
         raise TrailDamaged(detail="a signature line is malformed")
     return name, data[:_ID_BYTES], data[_ID_BYTES:]
 

@@ -1,7 +1,7 @@
 """Naming what was done to a trail, from what is left of it.
 
-Each row carries its leaf hash and its chain (SHA-256 of the previous chain and the leaf hash), so a row that was moved or
-pushed along still says after which entry it stood. At the first wrong row, with the good chain up to there:
+Each row carries its leaf hash and its chain (SHA-256 of the previous chain and the leaf hash), so a row that was
+moved or pushed along still says after which entry it stood. At the first wrong row, with the good chain up to there:
 
 - the entry that belongs here stands further on: *reordered*; or, if only this row has to be left out for all to follow
   again, *inserted*;
@@ -78,11 +78,10 @@ def _stands_elsewhere(connection: Connection, tenant: str, row: Row[Any]) -> boo
 
 
 def _where_it_went(connection: Connection, tenant: str, position: int, chain: bytes, row: Row[Any]) -> str | None:
-    """Where the entry that belongs at ``position`` stands now: "next" (and all follows again), "elsewhere" or nowhere."""
+    """Where the entry of ``position`` stands now: "next" (and all follows again), "elsewhere" or nowhere."""
     following = rows(connection, tenant, row.position)
-    if row.position > position:  # a gap: the row behind it may be the one that moved
-        if row.chain == next_chain(chain, row.leaf_hash):
-            return "elsewhere"
+    if row.position > position and row.chain == next_chain(chain, row.leaf_hash):
+        return "elsewhere"  # a gap, and the row behind it is the one that moved
     for other in following:
         link = next_chain(chain, other.leaf_hash)
         # Moved with its chain, or only its content was moved and the chains stayed where they were.

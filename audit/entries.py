@@ -2,11 +2,13 @@
 
 Invariants:
 
-1. An entry names rows, columns, subjects, purpose, rule and policy version, never a personal value in the clear. What is
-   personal about the actor (IP address, browser, justification) arrives here already sealed, with keyed tokens to find it.
-2. An entry has exactly one encoding: JSON, keys sorted, no spaces, ASCII, integers only. The leaf hash of the tree is taken
-   over these bytes.
-3. ``decode`` is the strict inverse of ``encode``: whatever ``encode`` would not have written, byte for byte, is refused.
+1. An entry names rows, columns, subjects, purpose, rule and policy version, never a personal value in the clear. What
+   is personal about the actor (IP address, browser, justification) arrives here already sealed, with keyed tokens to
+   find it.
+2. An entry has exactly one encoding: JSON, keys sorted, no spaces, ASCII, integers only. The leaf hash of the tree is
+   taken over these bytes.
+3. ``decode`` is the strict inverse of ``encode``: whatever ``encode`` would not have written, byte for byte, is
+   refused.
 """
 
 from __future__ import annotations
@@ -14,13 +16,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as _quote
 from os import urandom
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidInput, TrailDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 VERSION: Final = 1
 KINDS: Final = frozenset({"access", "write", "refusal", "admin", "job"})
@@ -63,7 +67,8 @@ class What:
 class Entry:
     """One event of one tenant's trail.
 
-    ``id``: 32 hexadecimal digits, unique. ``at``: µs since the epoch, UTC. ``kind``: one of `KINDS`; ``outcome``: one of
+    ``id``: 32 hexadecimal digits, unique. ``at``: µs since the epoch, UTC. ``kind``: one of `KINDS`; ``outcome``: one
+    of
     `OUTCOMES`. ``route`` is a template ("GET /invoices/{id}"), never a URL. ``decision`` holds resource, action, allow,
     rule and policy_version. ``refusal`` is an error's code. ``sealed`` holds base64 of values that the caller sealed,
     ``tokens`` hexadecimal keyed tokens, ``detail`` facts about an act of administration without personal values.
@@ -133,7 +138,7 @@ def _text(value: str | None) -> str:
     return "null" if value is None else _quote(value)
 
 
-def _flag(value: bool) -> str:  # noqa: FBT001 - the value to encode, not a switch
+def _flag(value: object) -> str:
     if value is True:
         return "true"
     if value is False:
@@ -207,7 +212,7 @@ def decode(body: bytes) -> Entry:
     return entry
 
 
-def _decode_what(values: Any) -> What:  # noqa: ANN401 - whatever JSON held
+def _decode_what(values: Any) -> What:
     if not isinstance(values, dict) or values.keys() != _WHAT_KEYS:
         raise TypeError
     for name in ("columns", "masked", "rows", "subjects"):

@@ -36,7 +36,7 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What to look for; None means anything. ``since`` and ``until`` are µs since the epoch, UTC (until is excluded)."""
+    """What to look for; None means anything. ``since`` and, excluded, ``until`` are µs since the epoch, UTC."""
 
     kind: str | None = None
     outcome: str | None = None
@@ -111,7 +111,9 @@ def _backwards(engine: Engine, tenant: str, before: int | None, page: int, wante
             before = rows[-1].position
 
 
-def find(engine: Engine, event_id: str, *, tenant: str | None = None, core_engine: Engine | None = None) -> Logged | None:
+def find(
+    engine: Engine, event_id: str, *, tenant: str | None = None, core_engine: Engine | None = None
+) -> Logged | None:
     """The entry of this event id: in the log, or still waiting (in staging, where ``core_engine`` is given).
 
     ``tenant`` restricts the search: a tenant's own people must not find another's entries. Raises `TrailDamaged` for an

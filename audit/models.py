@@ -1,8 +1,8 @@
 """The trail's own tables, in the ``trail`` metadata (on SQLite a file of its own beside the application's).
 
 ``amanah_entry`` is the log itself; everything else can be rebuilt from it or proves something about it. ``body`` is the
-canonical encoding (ASCII) over which the leaf hash is taken. The columns beside it repeat what is in the body, so that the
-database can search; verification compares them with the body.
+canonical encoding (ASCII) over which the leaf hash is taken. The columns beside it repeat what is in the body, so
+that the database can search; verification compares them with the body.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ _turns: dict[str, threading.Lock] = {}
 def turn(engine: Engine) -> AbstractContextManager[object]:
     """Hold the one writer's place of a SQLite file within this process; nothing to hold on PostgreSQL.
 
-    SQLite itself makes a second writer poll with growing pauses; a lock wakes it at once, which keeps the sequencer from
-    slowing down the requests.
+    SQLite itself makes a second writer poll with growing pauses; a lock wakes it at once, which keeps the sequencer
+    from slowing down the requests.
     """
     if engine.dialect.name != "sqlite":
         return nullcontext()

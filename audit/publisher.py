@@ -1,8 +1,8 @@
 """Publishing: one signed checkpoint for each tenant whose tree has grown, and a heartbeat over all heads.
 
 1. A head is signed only if it agrees with itself and is not behind what was published.
-2. The checkpoint is committed to the database first and written outside of it afterwards, so that the outside never knows
-   more than the database unless the database went back.
+2. The checkpoint is committed to the database first and written outside of it afterwards, so that the outside never
+   knows more than the database unless the database went back.
 3. The heartbeat is a checkpoint whose tree has one leaf per tenant (tenant, size, root; by tenant), with the time as an
    extension line: it is signed also when nothing happened, so that silence can be told from an end.
 """
@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, func, select
@@ -46,8 +47,8 @@ class Publisher:
         ``bound`` tells how far a tenant's tree was known to have grown. Tenants in ``refused`` are left out, those that
         must not be signed are added to it.
         """
-        if not self._caught_up:
-            self._catch_up()
+        if self._outside and not self._caught_up:
+            self._catch_up(self._outside)
         signed = self._sign(bound, refused)
         for tenant, size, note in signed:
             values = {"tenant_id": tenant, "size": size, "at": now_us(), "note": note}
@@ -74,29 +75,30 @@ class Publisher:
                 if tenant in refused:
                     continue
                 try:
+                    known = bound(connection, tenant)  # before the head, which may grow in between
                     now = Head.read(connection, tenant)
                     if now is None:
                         continue
-                    if now.frontier.size < bound(connection, tenant):
-                        raise TrailRolledBack(tenant=tenant)  # noqa: TRY301 - handled like what `read` raises
-                except (TrailRolledBack, TrailDamaged) as error:
+                except TrailDamaged as error:
                     refused[tenant] = error
                     continue
                 size = now.frontier.size
+                if size < known:
+                    refused[tenant] = TrailRolledBack(tenant=tenant)
+                    continue
                 signed.append((tenant, size, self._signer.checkpoint(tenant, size, now.frontier.root())))
         return signed
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, outside: PublishedCheckpoints) -> None:
         """Write outside what a process committed and did not live to write."""
-        assert self._outside is not None  # noqa: S101 - for the type checker; see __init__
         newest = select(checkpoint.c.tenant_id, func.max(checkpoint.c.size)).group_by(checkpoint.c.tenant_id)
         with self._engine.connect() as connection:
             for tenant, size in connection.execute(newest).all():
-                if self._outside.size(tenant) < size:
+                if outside.size(tenant) < size:
                     note = connection.scalar(
                         select(checkpoint.c.note).where(checkpoint.c.tenant_id == tenant, checkpoint.c.size == size)
                     )
-                    self._outside.append(tenant, str(note))
+                    outside.append(tenant, str(note))
         self._caught_up = True
 
     def _beat(self) -> None:
@@ -109,9 +111,10 @@ class Publisher:
         # The signer's bare name is the origin: no tenant's origin is without a slash.
         text = Checkpoint(self._signer.verifier.name, heads.size, heads.root(), (f"time {now}",)).text()
         note = self._signer.sign(text)
-        with turn(self._engine), self._engine.begin() as connection:
-            values = {"at": now, "note": note}
+        values = {"at": now, "note": note}
+        with suppress(IntegrityError), turn(self._engine), self._engine.begin() as connection:
             if not connection.execute(heartbeat.update().where(heartbeat.c.name == "heads").values(values)).rowcount:
+                # Another process may insert the very first one at the same moment: that one will do.
                 connection.execute(heartbeat.insert().values(name="heads", **values))
         if self._outside:
             self._outside.beat(note)

@@ -6,13 +6,13 @@ statement in autocommit is one round trip for any number of entries; on SQLite o
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import ConfigurationError
-from .models import queued
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 Row: TypeAlias = "tuple[str, str, int, str]"
 """event id, tenant id, at, body"""
 
-_COLUMNS: Final = "event_id, tenant_id, at, body"
 _SQL: Final = {
     # ON CONFLICT and not INSERT OR IGNORE: the latter also swallows rows that violate something else.
-    "sqlite": f"INSERT INTO {queued.name} ({_COLUMNS}) VALUES (?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",  # noqa: S608
+    "sqlite": (
+        "INSERT INTO amanah_queued (event_id, tenant_id, at, body) "
+        "VALUES (?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
+    ),
     "postgresql": (
-        f"INSERT INTO {queued.name} ({_COLUMNS}) "  # noqa: S608 - constants
+        "INSERT INTO amanah_queued (event_id, tenant_id, at, body) "
         "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) ON CONFLICT (event_id) DO NOTHING"
     ),
 }
@@ -68,10 +70,8 @@ class QueueTable:
         """Close the connection, whatever state it is in."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
+            with contextlib.suppress(Exception):
                 connection.close()
-            except Exception:  # noqa: BLE001, S110 - it is thrown away
-                pass
 
     def _try(self, rows: Sequence[Row]) -> Failure | None:
         wrong_entry = (self._engine.dialect.loaded_dbapi.IntegrityError, self._engine.dialect.loaded_dbapi.DataError)
@@ -91,7 +91,7 @@ class QueueTable:
             return Failure(away=True, name=type(error).__name__)
         return None
 
-    def _open(self) -> Any:  # noqa: ANN401 - a connection of whichever driver
+    def _open(self) -> Any:
         proxy = self._engine.raw_connection()
         connection = proxy.driver_connection
         proxy.detach()  # ours alone: the pool must neither reset nor lend it

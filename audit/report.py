@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class TenantReport:
-    """One tenant's trail. ``signed``: the size that the newest good checkpoint covers; ``finding``: None means whole."""
+    """One tenant's trail. ``signed``: how many entries the newest good checkpoint covers; no ``finding``: whole."""
 
     tenant: str
     entries: int

@@ -17,6 +17,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, exists, func, select
@@ -31,7 +32,7 @@ from .publisher import Publisher
 from .staging import staged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine, Row, Table
@@ -51,7 +52,7 @@ class Sequencer:
     ``beat``: seconds between checkpoints.
     """
 
-    def __init__(  # noqa: PLR0913 - two databases, a key, a place, two numbers
+    def __init__(
         self,
         core_engine: Engine,
         trail_engine: Engine,
@@ -225,23 +226,19 @@ class Sequencer:
                 self.run_once()
             except AmanahError as error:  # named in the log already, and tried again: a restore may mend it
                 log.error("the sequencer cannot go on as it should: %s", error.code)  # noqa: TRY400 - no values in logs
-            except Exception as error:  # the thread must outlive a database that is away
-                log.error("the sequencer failed: %s", type(error).__name__)  # noqa: TRY400
+            except Exception as error:  # noqa: BLE001 - the thread must outlive a database that is away
+                log.error("the sequencer failed: %s", type(error).__name__)  # noqa: TRY400 - no values in logs
             self._stop.wait(_POLL_SECONDS)
 
 
-class _writing:  # noqa: N801 - reads as a word
+@contextmanager
+def _writing(connection: Connection) -> Iterator[None]:
     """A transaction that is going to write: on SQLite it takes the writer's place before it reads."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        if self._connection.dialect.name == "sqlite":
-            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._connection.commit()
-        else:
-            self._connection.rollback()
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()

@@ -1,8 +1,9 @@
 """The Merkle tree of RFC 6962, as small pure functions.
 
-A hash is 32 bytes (SHA-256), a leaf hash is that of an entry's encoding. Sizes and positions count entries; position 0 is
-the first. Section numbers are those of RFC 6962; for the verification of proofs, which that RFC leaves open, of RFC 9162.
-Proofs are lists of hashes in the RFC's order. Anything malformed does not verify: nothing here raises for a bad proof.
+A hash is 32 bytes (SHA-256), a leaf hash is that of an entry's encoding. Sizes and positions count entries; position
+0 is the first. Section numbers are those of RFC 6962; for the verification of proofs, which that RFC leaves open, of
+RFC 9162. Proofs are lists of hashes in the RFC's order. Anything malformed does not verify: nothing here raises for a
+bad proof.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def inclusion_proof(leaves: Sequence[bytes], position: int) -> list[bytes]:
 
 
 def consistency_proof(leaves: Sequence[bytes], size: int) -> list[bytes]:
-    """PROOF(m, D[n]) that the tree of ``size`` leaves is a prefix, section 2.1.2. Raises `IndexError` unless 0 < m <= n."""
+    """PROOF(m, D[n]), m being ``size``, section 2.1.2. Raises `IndexError` unless 0 < m <= n."""
     if not 0 < size <= len(leaves):
         raise IndexError(size)
     return _subproof(leaves, size, complete=True)

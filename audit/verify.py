@@ -3,15 +3,15 @@
 For each tenant, in one snapshot of the database and in bounded memory:
 
 1. Take the checkpoints from outside the database first, so that the database must know at least as much.
-2. Read the entries in order. Each must stand at the next position, be the canonical encoding of an entry of this tenant,
-   agree with the columns beside it, and have the leaf hash and chain that follow from the entries before it.
+2. Read the entries in order. Each must stand at the next position, be the canonical encoding of an entry of this
+   tenant, agree with the columns beside it, and have the leaf hash and chain that follow from the entries before it.
 3. At the size of every checkpoint, inside or outside, the root of the entries so far must be the signed one. That is
    consistency with everything published: each published tree is a prefix of this one.
 4. At the end the head must be there and say the same size and root, and no checkpoint may know of more.
 5. Where something is wrong, `damage.classify` says what was done; entries behind it are not looked at.
 
-Leaf hashes and chain are not signed: who rewrites them all is found at the next checkpoint, and then the first wrong entry
-is known only to lie between two checkpoints (``position`` to ``last``).
+Leaf hashes and chain are not signed: who rewrites them all is found at the next checkpoint, and then the first wrong
+entry is known only to lie between two checkpoints (``position`` to ``last``).
 """
 
 from __future__ import annotations

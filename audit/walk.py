@@ -96,7 +96,10 @@ class Walk:
                 return self.finding("forged", signed.size, "the checkpoints are not in the order of their sizes")
             if signed.root != self.frontier.root():
                 return self.finding(
-                    "edited", self.signed, "the entries do not have the root that was signed", last=max(signed.size - 1, 0)
+                    "edited",
+                    self.signed,
+                    "the entries do not have the root that was signed",
+                    last=max(signed.size - 1, 0),
                 )
             self.signed = signed.size
             self.checked += 1
@@ -144,7 +147,7 @@ def _notes(connection: Connection, tenant: str) -> Iterator[str]:
             checkpoint.c.tenant_id == tenant, checkpoint.c.size > size
         )
         page = connection.execute(query.order_by(checkpoint.c.size).limit(_PAGE)).all()
-        for size, note in page:  # noqa: B007 - the last size is where the next page begins
-            yield note
+        yield from (note for _, note in page)
         if len(page) < _PAGE:
             return
+        size = page[-1].size

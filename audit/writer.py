@@ -47,9 +47,9 @@ _CLOSE_SECONDS: Final = 30.0
 class TrailWriter:
     """Makes entries durable in ``amanah_queued``, for async applications, thread pools and scripts alike.
 
-    ``capacity``: how many entries may wait; ``batch``: how many go into one commit at most. The thread and its connection
-    start with the first entry, so the writer may be built before a server forks its workers. Raises `ConfigurationError`
-    for a kind of database other than SQLite and PostgreSQL.
+    ``capacity``: how many entries may wait; ``batch``: how many go into one commit at most. The thread and its
+    connection start with the first entry, so the writer may be built before a server forks its workers. Raises
+    `ConfigurationError` for a kind of database other than SQLite and PostgreSQL.
     """
 
     def __init__(self, engine: Engine, *, capacity: int = 10_000, batch: int = 512) -> None:
@@ -91,13 +91,13 @@ class TrailWriter:
             raise TrailUnavailable from None
 
     async def arecord(self, entry: Entry) -> None:
-        """Return when ``entry`` is durable. Raises as `submit`. A cancelled caller stops waiting; the entry is written."""
+        """Return when ``entry`` is durable; it is written also when the caller is cancelled. Raises as `submit`."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._put(entry, waiter)
         await waiter
 
     def close(self) -> None:
-        """Write everything that was taken, then stop. Entries that come later are refused. Returns after 30 s at most."""
+        """Write everything that was taken (within 30 s) and stop. Entries that come later are refused."""
         with self._lock:
             self._closed = True
             thread = self._thread
@@ -105,6 +105,14 @@ class TrailWriter:
                 self._queue.put(None)
         if thread is not None and thread is not threading.current_thread():
             thread.join(_CLOSE_SECONDS)
+
+    def restart_in_child(self) -> None:
+        """After a fork: leave queue, thread and connections to the parent, and begin anew. Called by itself."""
+        _inherited.extend((self._engine.pool, self._table))
+        self._engine.dispose(close=False)
+        closed = self._closed
+        self._fresh()
+        self._closed = closed
 
     def _put(self, entry: Entry, waiter: Waiter) -> None:
         # Encoded in the caller's thread: a wrong entry is the caller's error, and the writer has less to do.
@@ -119,7 +127,9 @@ class TrailWriter:
             self._queue.put((row, waiter))
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, args=(self._queue, self._table), name="amanah-trail", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(self._queue, self._table), name="amanah-trail", daemon=True
+        )
         self._thread.start()
 
     # -- the thread --------------------------------------------------------------------------------------------------
@@ -228,11 +238,7 @@ write-ahead log under the parent, PostgreSQL would see the parent say good-bye).
 def _after_fork_in_child() -> None:
     """Leave to the parent what is the parent's: its queue, its thread and its connections."""
     for writer in list(_writers):
-        _inherited.extend((writer._engine.pool, writer._table))  # noqa: SLF001 - this module's own class
-        writer._engine.dispose(close=False)  # noqa: SLF001
-        closed = writer._closed  # noqa: SLF001
-        writer._fresh()  # noqa: SLF001
-        writer._closed = closed  # noqa: SLF001
+        writer.restart_in_child()
 
 
 def _at_exit() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from amanah.audit.checkpoints import Checkpoint, SignerKey, VerifierKey, parse
 from amanah.errors import ConfigurationError, KeyFileMissing, KeyFileUnreadable, TrailDamaged
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
 TEXT = "This is an example message.\n"
@@ -98,9 +101,18 @@ ROOT = base64.b64encode(b"\x07" * 32).decode()
 @pytest.mark.parametrize(
     "text",
     [
-        f"o\n017\n{ROOT}\n", f"o\n-1\n{ROOT}\n", f"o\n\n{ROOT}\n", f"\n17\n{ROOT}\n", f"o\n17\n{ROOT}", "o\n17\n",
-        f"o\n17\n{ROOT[:-4]}\n", f"o\n17\n{ROOT}\n\n", f"o\n1\u0661\n{ROOT}\n", f"o\n{'9' * 20}\n{ROOT}\n",
-        "o\n17\nnot base64\n", "",
+        f"o\n017\n{ROOT}\n",
+        f"o\n-1\n{ROOT}\n",
+        f"o\n\n{ROOT}\n",
+        f"\n17\n{ROOT}\n",
+        f"o\n17\n{ROOT}",
+        "o\n17\n",
+        f"o\n17\n{ROOT[:-4]}\n",
+        f"o\n17\n{ROOT}\n\n",
+        f"o\n1\u0661\n{ROOT}\n",
+        f"o\n{'9' * 20}\n{ROOT}\n",
+        "o\n17\nnot base64\n",
+        "",
     ],
 )
 def test_a_malformed_checkpoint_is_refused(text: str) -> None:

@@ -64,10 +64,15 @@ def test_the_encoding_never_changes() -> None:
 
 
 @given(text=st.text(), number=st.integers(), flag=st.booleans(), names=st.lists(st.text(), max_size=3))
-def test_any_text_and_number_survives(text: str, number: int, flag: bool, names: list[str]) -> None:  # noqa: FBT001
+def test_any_text_and_number_survives(text: str, number: int, flag: bool, names: list[str]) -> None:
     """Whatever characters a name holds, the strict inverse gives it back."""
     entry = full(
-        actor=text, purpose=text, roles=tuple(names), inferred=flag, sealed={text: text}, detail={text: number},
+        actor=text,
+        purpose=text,
+        roles=tuple(names),
+        inferred=flag,
+        sealed={text: text},
+        detail={text: number},
         what=(What(text, "read", tuple(names), (), tuple(names), (), 3),),
     )
     assert decode(entry.encode()) == entry
@@ -76,11 +81,30 @@ def test_any_text_and_number_survives(text: str, number: int, flag: bool, names:
 @pytest.mark.parametrize(
     "change",
     [
-        {"at": 1.5}, {"at": -1}, {"at": 1 << 63}, {"status": 200.0}, {"detail": {"n": 1.0}}, {"detail": {"n": None}},
-        {"actor": 17}, {"roles": "doctor"}, {"roles": (1,)}, {"inferred": 1}, {"kind": "other"}, {"kind": []},
-        {"outcome": "fine"}, {"id": "A" * 32}, {"id": "a" * 31}, {"id": 5}, {"tenant": "Tenant A"}, {"tenant": ""},
-        {"v": 2}, {"sealed": {"ip": b"bytes"}}, {"what": (What("patient", "read", count=1.0),)},  # type: ignore[arg-type]
-        {"what": ("patient",)}, {"decision": {"allow": object()}}, {"actor": "x" * 1_000_001},
+        {"at": 1.5},
+        {"at": -1},
+        {"at": 1 << 63},
+        {"status": 200.0},
+        {"detail": {"n": 1.0}},
+        {"detail": {"n": None}},
+        {"actor": 17},
+        {"roles": "doctor"},
+        {"roles": (1,)},
+        {"inferred": 1},
+        {"kind": "other"},
+        {"kind": []},
+        {"outcome": "fine"},
+        {"id": "A" * 32},
+        {"id": "a" * 31},
+        {"id": 5},
+        {"tenant": "Tenant A"},
+        {"tenant": ""},
+        {"v": 2},
+        {"sealed": {"ip": b"bytes"}},
+        {"what": (What("patient", "read", count=1.0),)},  # type: ignore[arg-type]
+        {"what": ("patient",)},
+        {"decision": {"allow": object()}},
+        {"actor": "x" * 1_000_001},
     ],
 )
 def test_an_entry_of_the_wrong_shape_is_not_encoded(change: dict[str, Any]) -> None:

@@ -16,7 +16,14 @@ from amanah.audit import tree
 LEAVES = [
     bytes.fromhex(leaf)
     for leaf in (
-        "", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f",
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
     )
 ]
 ROOTS = [
@@ -94,7 +101,7 @@ def test_a_proof_outside_the_tree_is_an_error(position: int) -> None:
     with pytest.raises(IndexError):
         tree.inclusion_proof(leaves, position)
     with pytest.raises(IndexError):
-        tree.consistency_proof(leaves, position if position else 0) if position != 5 else tree.consistency_proof(leaves, 6)
+        tree.consistency_proof(leaves, position or 0) if position != 5 else tree.consistency_proof(leaves, 6)
 
 
 def _cases(name: str) -> list[Any]:
@@ -122,9 +129,7 @@ def test_published_inclusion_vectors(case: dict[str, Any]) -> None:
 def test_published_consistency_vectors(case: dict[str, Any]) -> None:
     """transparency-dev/merkle: what must verify verifies, what must be rejected is."""
     proof = [_hash(item) for item in case["proof"] or []]
-    verified = tree.verify_consistency(
-        case["size1"], case["size2"], proof, _hash(case["root1"]), _hash(case["root2"])
-    )
+    verified = tree.verify_consistency(case["size1"], case["size2"], proof, _hash(case["root1"]), _hash(case["root2"]))
     assert verified is not case["wantErr"]
 
 
@@ -147,7 +152,11 @@ def test_published_consistency_vectors(case: dict[str, Any]) -> None:
     ],
 )
 def test_consistency_at_the_edges(
-    first: int, second: int, proof: list[str], roots: tuple[str, str], verified: bool  # noqa: FBT001
+    first: int,
+    second: int,
+    proof: list[str],
+    roots: tuple[str, str],
+    verified: bool,
 ) -> None:
     """Empty trees, equal sizes, sizes the wrong way round, missing and short hashes."""
     given_proof = [bytes.fromhex(item) for item in proof]

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +22,7 @@ from amanah.errors import ConfigurationError, DatabaseNotMigrated, InvalidInput,
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -107,10 +107,12 @@ def test_an_entry_that_the_database_refuses_fails_alone(writer: TrailWriter, eng
     """One refused row of a batch does not take the others with it."""
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
-            connection.execute(text(
-                "CREATE TRIGGER refuse BEFORE INSERT ON amanah_queued WHEN new.tenant_id = 'refused' "
-                "BEGIN SELECT RAISE(ABORT, 'no'); END"
-            ))
+            connection.execute(
+                text(
+                    "CREATE TRIGGER refuse BEFORE INSERT ON amanah_queued WHEN new.tenant_id = 'refused' "
+                    "BEGIN SELECT RAISE(ABORT, 'no'); END"
+                )
+            )
         else:
             connection.execute(text("ALTER TABLE amanah_queued ADD CHECK (tenant_id <> 'refused')"))
     good = [an_entry() for _ in range(20)]
@@ -160,10 +162,12 @@ def test_a_broken_connection_is_replaced(writer: TrailWriter, engine: Engine) ->
         pytest.skip("a SQLite file has no server that ends connections")
     writer.record(an_entry())
     with engine.connect() as connection:
-        connection.execute(text(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        ))
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
     writer.record(an_entry())
     assert len(found(engine)) == 2
 

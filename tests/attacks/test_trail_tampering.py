@@ -1,0 +1,389 @@
+"""Somebody with SQL access to the trail changes it. Each change is found, named, and its place told."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from amanah.audit.append import next_chain
+from amanah.audit.checkpoints import SignerKey
+from amanah.audit.entries import Entry, decode, new_event_id, now_us
+from amanah.audit.sequencer import Sequencer
+from amanah.audit.staging import stage
+from amanah.audit.tree import Frontier, leaf_hash
+from amanah.audit.verify import verify
+from amanah.errors import TrailDamaged, TrailRolledBack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine
+
+    from amanah.audit.report import Finding, Report
+
+TENANT = "klinik-a"
+COUNT = 20
+
+
+@dataclass
+class Trail:
+    """A trail of twenty entries beside another tenant's, signed, and the ways to attack it."""
+
+    core: Engine
+    trail: Engine
+    signer: SignerKey
+    folder: Path
+
+    def sequencer(self) -> Sequencer:
+        """A new process's sequencer."""
+        return Sequencer(self.core, self.trail, self.signer, checkpoints=self.folder)
+
+    def record(self, count: int, tenant: str = TENANT) -> None:
+        """Have ``count`` more entries recorded and published."""
+        with self.core.begin() as connection:
+            stage(connection, [an_entry(tenant) for _ in range(count)])
+        sequencer = self.sequencer()
+        try:
+            sequencer.run_once()
+        finally:
+            sequencer.close()
+
+    def attack(self, *statements: str, **values: Any) -> None:
+        """Run SQL on the trail's database, as whoever holds its password can."""
+        with self.trail.begin() as connection:
+            for statement in statements:
+                connection.execute(text(statement), values)
+
+    def verify(self) -> Report:
+        """What the compliance officer sees."""
+        return verify(self.core, self.trail, self.signer.verifier, checkpoints=self.folder)
+
+    def finding(self) -> Finding:
+        """The one finding; the other tenant's trail is whole."""
+        report = self.verify()
+        assert not report.whole
+        (finding,) = report.findings
+        assert finding.tenant == TENANT
+        return finding
+
+
+def an_entry(tenant: str = TENANT, **changes: Any) -> Entry:
+    """Some entry."""
+    return Entry(id=new_event_id(), at=now_us(), tenant=tenant, access="x", kind="access", actor="17", **changes)
+
+
+@pytest.fixture
+def trail(own_database: Engine, trail_database: Engine, tmp_path: Path) -> Trail:
+    """Two tenants' trails, the second one of which nobody touches."""
+    signer = SignerKey.create(tmp_path / "signer.key")
+    trail = Trail(own_database, trail_database, signer, tmp_path / "checkpoints")
+    trail.record(COUNT)
+    trail.record(COUNT, "toko-b")
+    assert trail.verify().whole
+    assert trail.verify().entries == 2 * COUNT
+    return trail
+
+
+def shift(connection: Connection, first: int, by: int) -> None:
+    """Move all entries from ``first`` on by ``by`` places (in two steps, because the key is unique all the time)."""
+    for add in (1000, by - 1000):
+        connection.execute(
+            text("UPDATE amanah_entry SET position = position + :add WHERE tenant_id = :t AND position >= :first"),
+            {"add": add, "t": TENANT, "first": first},
+        )
+
+
+def swap(trail: Trail, one: int, other: int, columns: tuple[str, ...]) -> None:
+    """Exchange the given columns of two entries."""
+    with trail.trail.begin() as connection:
+        rows = {
+            position: connection.execute(
+                text(f"SELECT {', '.join(columns)} FROM amanah_entry WHERE tenant_id = :t AND position = :p"),
+                {"t": TENANT, "p": position},
+            )
+            .mappings()
+            .one()
+            for position in (one, other)
+        }
+        sets = ", ".join(f"{column} = :{column}" for column in columns)
+        for position in (one, other):
+            # The event id is unique beside the leaf hash: step aside first.
+            connection.execute(
+                text("UPDATE amanah_entry SET event_id = :e WHERE tenant_id = :t AND position = :p"),
+                {"t": TENANT, "p": position, "e": f"aside {position}"},
+            )
+        for position, source in ((one, other), (other, one)):
+            connection.execute(
+                text(f"UPDATE amanah_entry SET {sets} WHERE tenant_id = :t AND position = :p"),
+                {**rows[source], "t": TENANT, "p": position},
+            )
+
+
+def forged(trail: Trail, position: int) -> tuple[str, bytes]:
+    """The body of the entry at ``position`` with another actor, and its leaf hash."""
+    with trail.trail.connect() as connection:
+        body = connection.scalar(
+            text("SELECT body FROM amanah_entry WHERE tenant_id = :t AND position = :p"), {"t": TENANT, "p": position}
+        )
+    body = body.replace('"actor":"17"', '"actor":"18"')
+    decode(body.encode())
+    return body, leaf_hash(body.encode())
+
+
+WHERE = "WHERE tenant_id = 'klinik-a' AND position"
+
+
+@pytest.mark.parametrize("position", [0, 7, COUNT - 1])
+def test_an_edited_body_is_named(trail: Trail, position: int) -> None:
+    """Change the actor in an entry's body: edited, at this entry."""
+    trail.attack(f"UPDATE amanah_entry SET body = :body {WHERE} = :p", body=forged(trail, position)[0], p=position)
+    finding = trail.finding()
+    assert (finding.kind, finding.position) == ("edited", position)
+
+
+def test_one_changed_character_is_named(trail: Trail) -> None:
+    """Change a single character that JSON does not even see."""
+    trail.attack(f"UPDATE amanah_entry SET body = replace(body, :old, :new) {WHERE} = 5", old='"v":1', new='"v": 1')
+    assert (trail.finding().kind, trail.finding().position) == ("edited", 5)
+
+
+@pytest.mark.parametrize("position", [0, 7, COUNT - 1])
+def test_an_edited_body_with_its_leaf_hash_is_named(trail: Trail, position: int) -> None:
+    """Recompute the leaf hash as well: still edited, at this entry."""
+    body, leaf = forged(trail, position)
+    trail.attack(
+        f"UPDATE amanah_entry SET body = :body, leaf_hash = :leaf, actor = '18' {WHERE} = :p",
+        body=body,
+        leaf=leaf,
+        p=position,
+    )
+    finding = trail.finding()
+    assert (finding.kind, finding.position, finding.last) == ("edited", position, position)
+
+
+@pytest.mark.parametrize("column", ["actor", "purpose", "access", "kind", "outcome", "event_id"])
+def test_an_edited_search_column_is_named(trail: Trail, column: str) -> None:
+    """Hide an entry from searches without touching its body: edited, at this entry."""
+    trail.attack(f"UPDATE amanah_entry SET {column} = 'other' {WHERE} = 4")
+    assert (trail.finding().kind, trail.finding().position) == ("edited", 4)
+
+
+def test_everything_recomputed_is_found_at_the_next_checkpoint(trail: Trail) -> None:
+    """Rewrite body, leaf hashes, chain and head consistently: the signature still says otherwise, within a range."""
+    trail.record(5)
+    body, _ = forged(trail, 3)
+    trail.attack(f"UPDATE amanah_entry SET body = :body, actor = '18' {WHERE} = 3", body=body)
+    frontier, chain = Frontier.empty(), bytes(32)
+    with trail.trail.begin() as connection:
+        for position, stored in connection.execute(
+            text("SELECT position, body FROM amanah_entry WHERE tenant_id = 'klinik-a' ORDER BY position")
+        ).all():
+            leaf = leaf_hash(stored.encode())
+            chain = next_chain(chain, leaf)
+            frontier.append(leaf)
+            connection.execute(
+                text(f"UPDATE amanah_entry SET leaf_hash = :leaf, chain = :chain {WHERE} = :p"),
+                {"leaf": leaf, "chain": chain, "p": position},
+            )
+        connection.execute(
+            text("UPDATE amanah_head SET root = :root, frontier = :f, chain = :chain WHERE tenant_id = 'klinik-a'"),
+            {"root": frontier.root(), "f": frontier.encode(), "chain": chain},
+        )
+        connection.execute(text("DELETE FROM amanah_checkpoint WHERE tenant_id = 'klinik-a'"))
+    finding = trail.finding()
+    assert (finding.kind, finding.position, finding.last) == ("edited", 0, COUNT - 1)
+
+
+@pytest.mark.parametrize("position", [0, 7, COUNT - 2])
+@pytest.mark.parametrize("closed", [False, True], ids=["gap", "closed"])
+def test_a_deleted_entry_is_named(trail: Trail, position: int, closed: bool) -> None:
+    """Delete one in the middle, leaving the gap or closing it: deleted, at this position."""
+    trail.attack(f"DELETE FROM amanah_entry {WHERE} = :p", p=position)
+    if closed:
+        with trail.trail.begin() as connection:
+            shift(connection, position + 1, -1)
+    finding = trail.finding()
+    assert (finding.kind, finding.position) == ("deleted", position)
+
+
+@pytest.mark.parametrize(("one", "other"), [(3, 11), (3, 4), (0, COUNT - 1), (COUNT - 2, COUNT - 1)])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("body",),
+        ("body", "event_id", "at", "leaf_hash"),
+        ("body", "event_id", "at", "leaf_hash", "chain"),
+    ],
+    ids=["body", "content", "row"],
+)
+def test_swapped_entries_are_named(trail: Trail, one: int, other: int, columns: tuple[str, ...]) -> None:
+    """Exchange two entries, more or less carefully: reordered, at the first of them."""
+    swap(trail, one, other, columns)
+    finding = trail.finding()
+    assert (finding.kind, finding.position) == ("reordered", one)
+
+
+@pytest.mark.parametrize("position", [0, 7, COUNT - 1])
+def test_an_inserted_entry_is_named(trail: Trail, position: int) -> None:
+    """Push the rest along and put an invented entry in between: inserted, at this position."""
+    with trail.trail.begin() as connection:
+        shift(connection, position, 1)
+    insert(trail, position)
+    finding = trail.finding()
+    assert (finding.kind, finding.position) == ("inserted", position)
+
+
+def insert(trail: Trail, position: int, chain: bytes = bytes(32)) -> None:
+    """Put an invented entry at ``position``."""
+    one = an_entry(outcome="answered")
+    body = one.encode()
+    trail.attack(
+        "INSERT INTO amanah_entry"
+        " (tenant_id, position, event_id, at, kind, outcome, actor, access, body, leaf_hash, chain)"
+        " VALUES ('klinik-a', :p, :id, :at, 'access', 'answered', '17', 'x', :body, :leaf, :chain)",
+        p=position,
+        id=one.id,
+        at=one.at,
+        body=body.decode(),
+        leaf=leaf_hash(body),
+        chain=chain,
+    )
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["loose", "linked"])
+def test_an_entry_appended_behind_the_head_is_named_and_stops_the_sequencer(
+    trail: Trail,
+    linked: bool,
+) -> None:
+    """An invented last entry, even with a right chain: inserted, and nothing is appended on top of it."""
+    chain = bytes(32)
+    if linked:
+        with trail.trail.connect() as connection:
+            chain = connection.scalar(text("SELECT chain FROM amanah_head WHERE tenant_id = 'klinik-a'"))
+    insert(trail, COUNT, chain)
+    assert (trail.finding().kind, trail.finding().position) == ("inserted", COUNT)
+    with pytest.raises(TrailDamaged):
+        trail.record(1)
+    assert trail.verify().pending == 1
+
+
+def test_a_truncated_tail_is_named(trail: Trail) -> None:
+    """Delete the last five entries: truncated, at the first that is missing."""
+    trail.attack(f"DELETE FROM amanah_entry {WHERE} >= 15")
+    finding = trail.finding()
+    assert (finding.kind, finding.position, finding.last) == ("truncated", 15, COUNT - 1)
+
+
+def test_a_whole_trail_that_is_gone_is_named(trail: Trail) -> None:
+    """Delete all that the database holds of a tenant: the folder outside remembers."""
+    for table in ("amanah_entry", "amanah_head", "amanah_checkpoint"):
+        trail.attack(f"DELETE FROM {table} WHERE tenant_id = 'klinik-a'")
+    report = trail.verify()
+    assert {(finding.tenant, finding.kind) for finding in report.findings} == {
+        (TENANT, "rolled back"),
+        ("*", "truncated"),
+    }
+
+
+def test_a_database_that_went_back_is_named_and_not_appended_to(trail: Trail) -> None:
+    """Restore an older, consistent state while the folder knows more: rolled back; nothing is appended."""
+    tables = ("amanah_entry", "amanah_head", "amanah_checkpoint", "amanah_heartbeat")
+    for table in tables:
+        trail.attack(f"CREATE TABLE old_{table} AS SELECT * FROM {table}")
+    trail.record(7)
+    for table in tables:
+        trail.attack(f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM old_{table}")
+    finding = trail.finding()
+    assert (finding.kind, finding.position, finding.last) == ("rolled back", COUNT, COUNT + 6)
+    with pytest.raises(TrailRolledBack):
+        trail.record(3)
+    assert trail.verify().pending == 3
+    assert trail.finding().kind == "rolled back"
+
+
+def test_other_tenants_go_on_when_one_trail_went_back(trail: Trail) -> None:
+    """One tenant's trail is left alone; the others' entries still get their places."""
+    trail.attack(
+        f"DELETE FROM amanah_entry {WHERE} >= 15", "DELETE FROM amanah_checkpoint WHERE tenant_id = 'klinik-a'"
+    )
+    frontier = Frontier.empty()
+    with trail.trail.begin() as connection:
+        rows = connection.execute(
+            text("SELECT leaf_hash, chain FROM amanah_entry WHERE tenant_id = 'klinik-a' ORDER BY position")
+        ).all()
+        for leaf, _ in rows:
+            frontier.append(leaf)
+        connection.execute(
+            text("UPDATE amanah_head SET size = 15, root = :r, frontier = :f, chain = :c WHERE tenant_id = 'klinik-a'"),
+            {"r": frontier.root(), "f": frontier.encode(), "c": rows[-1].chain},
+        )
+    with trail.core.begin() as connection:
+        stage(connection, [an_entry(), an_entry("toko-b")])
+    with pytest.raises(TrailRolledBack):
+        trail.sequencer().run_once()
+    reports = {report.tenant: report for report in trail.verify().tenants}
+    assert reports["toko-b"].entries == COUNT + 1
+    assert reports[TENANT].entries == 15
+    assert trail.finding().kind == "rolled back"
+
+
+def test_a_forged_checkpoint_is_named(trail: Trail) -> None:
+    """A checkpoint signed by another key, or changed, is not believed."""
+    stranger = SignerKey(trail.signer.verifier.name, b"\x01" * 32)
+    trail.attack(
+        "UPDATE amanah_checkpoint SET note = :note WHERE tenant_id = 'klinik-a'",
+        note=stranger.checkpoint(TENANT, COUNT, b"\x00" * 32),
+    )
+    assert trail.finding().kind == "forged"
+
+
+def test_an_edited_head_is_named(trail: Trail) -> None:
+    """The head's own root is compared with the entries."""
+    trail.attack("UPDATE amanah_head SET root = chain WHERE tenant_id = 'klinik-a'")
+    assert trail.finding().kind == "edited"
+    with pytest.raises(TrailDamaged):
+        trail.record(1)
+
+
+def test_another_tenants_entry_is_not_taken_for_ones_own(trail: Trail) -> None:
+    """An entry copied from another tenant's trail, hashes and all, is named."""
+    trail.attack(
+        "UPDATE amanah_entry SET body = o.body, leaf_hash = o.leaf_hash FROM amanah_entry o"
+        " WHERE amanah_entry.tenant_id = 'klinik-a' AND amanah_entry.position = 6"
+        " AND o.tenant_id = 'toko-b' AND o.position = 6"
+    )
+    assert (trail.finding().kind, trail.finding().position) == ("edited", 6)
+
+
+def test_rubbish_in_staging_is_recorded_and_does_not_stop_the_trail(trail: Trail) -> None:
+    """The app's role may insert into staging: what is no entry becomes an entry that says so, and the rest goes on."""
+    with trail.core.begin() as connection:
+        for event_id, tenant, body in (
+            ("0" * 32, TENANT, "rubbish"),
+            ("rubbish", "No Tenant!", "{}"),
+            ("1" * 32, TENANT, an_entry("toko-b").encode().decode()),
+        ):
+            connection.execute(
+                text("INSERT INTO amanah_staged (event_id, tenant_id, at, body) VALUES (:e, :t, 5, :b)"),
+                {"e": event_id, "t": tenant, "b": body},
+            )
+    trail.record(1)
+    report = trail.verify()
+    assert report.whole
+    assert report.pending == 0
+    assert {one.tenant: one.entries for one in report.tenants} == {TENANT: COUNT + 3, "toko-b": COUNT, "platform": 1}
+
+
+def test_a_folder_from_another_day_is_no_excuse(trail: Trail, tmp_path: Path) -> None:
+    """Replace the folder by an older copy: the database's own checkpoints still verify, and all is whole."""
+    shutil.copytree(trail.folder, tmp_path / "old")
+    trail.record(3)
+    shutil.rmtree(trail.folder)
+    shutil.move(tmp_path / "old", trail.folder)
+    assert trail.verify().whole
+    trail.record(1)  # a new process brings the folder up to date
+    assert (trail.folder / f"{TENANT}.checkpoints").read_text().splitlines()[-4] == str(COUNT + 4)
