@@ -70,6 +70,16 @@ class DatabaseNotMigrated(ConfigurationError):
     remedy = N_("Run: amanah db upgrade")
 
 
+class DatabaseMissing(ConfigurationError):
+    """The database that a command was given does not exist or does not answer."""
+
+    code = "database-missing"
+    status = 503
+    what = N_("Nothing was done: the database cannot be used.")
+    why = N_("{place} does not exist or does not answer.")
+    remedy = N_("Check the URL and that the server runs. A new database is made ready with: amanah db upgrade")
+
+
 class KeyFileMissing(ConfigurationError):
     """The key file named in the settings does not exist."""
 

@@ -74,6 +74,7 @@ class Guard:
         url = app_engine.url
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
             raise ConfigurationError(detail="an in-memory SQLite database cannot be shared with the trail; use a file")
+        self.metadata = metadata
         self.register = build(metadata, declarations, tenant_column)
         self.routes = RouteTable(routes)
         self.settings = settings

@@ -76,9 +76,7 @@ def _table(register: Register, table: Table) -> Iterator[Finding]:
             "warning",
             table.name,
             N_("This table has no tenant column and is not declared, so every use of it is refused."),
-            N_(
-                'Declare it: shared("{subject}") if it is the same for every tenant, or declare("{subject}", tenant="…").'
-            ),
+            N_('Declare it: shared("{subject}") if all tenants share it, or declare("{subject}", tenant="…").'),
         )
 
 
