@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from .admission import Admission
-    from .exchange import Recorder
     from .https import Transport
     from .identify import Identify
+    from .recording import Recorder
     from .routes import RouteTable
 
 

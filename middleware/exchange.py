@@ -17,27 +17,22 @@ Invariants:
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import HTTPConnection
 
-from ..audit.entries import new_event_id
 from ..errors import (
     AmanahError,
     NotHttps,
     NotIdentified,
-    PurposeRepeated,
     RouteUndeclared,
-    TrailUnavailable,
-    Unavailable,
 )
 from ..i18n import negotiate
 from . import problems
 from .access import Access, Kind, open_access
+from .headers import Headers
+from .recording import Recording
 from .routes import AUTHENTICATION
 
 if TYPE_CHECKING:
@@ -45,29 +40,14 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from ..audit.entries import Entry
     from ..encryption.keyring import TenantCipher
     from .admission import Admission
     from .https import Transport
     from .identify import Identity
+    from .recording import Recorder
     from .routes import Route, RouteTable
 
-_log = logging.getLogger("amanah.gate")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_LONGEST_AGENT: Final = 512
 _DEEPEST: Final = 32
-_PIECE: Final = 6
-"""So many ``What`` of at most 1,000 rows fit into one entry."""
-
-
-class Recorder(Protocol):
-    """Makes entries durable; the trail's writer does."""
-
-    def submit(self, entry: Entry) -> object:
-        """Take the entry; it will be written whatever becomes of the caller."""
-
-    async def arecord(self, entry: Entry) -> None:
-        """Return when the entry is durable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,40 +61,6 @@ class Gate:
     recorder: Recorder
     transport: Transport
     development: bool
-
-
-class Headers:
-    """The few request headers that the gate reads, found in one pass."""
-
-    __slots__ = ("accept", "agent", "language", "purposes", "request")
-
-    def __init__(self, scope: Scope) -> None:
-        """Of ``Amanah-Purpose`` every line counts, of the others the first."""
-        self.purposes: list[str] = []
-        self.accept: str | None = None
-        self.agent: str | None = None
-        self.language: str | None = None
-        self.request: str | None = None
-        for name, value in scope["headers"]:
-            if name == b"amanah-purpose":
-                self.purposes.append(value.decode("latin-1").strip())
-            elif name == b"user-agent":
-                self.agent = self.agent or value[:_LONGEST_AGENT].decode("latin-1")
-            elif name == b"accept":
-                self.accept = self.accept or value.decode("latin-1")
-            elif name == b"accept-language":
-                self.language = self.language or value.decode("latin-1")
-            elif name == b"x-request-id" and self.request is None:
-                text = value.decode("latin-1")
-                self.request = text if _REQUEST_ID.fullmatch(text) else None
-
-    def purpose(self) -> str | None:
-        """The one purpose that is named, or None. Raises `PurposeRepeated`; proxies join repeated lines by a comma."""
-        if not self.purposes:
-            return None
-        if len(self.purposes) > 1 or "," in self.purposes[0]:
-            raise PurposeRepeated
-        return self.purposes[0]
 
 
 class Exchange:
@@ -133,9 +79,7 @@ class Exchange:
         self.started = False  # the first message has left
         self.over = False  # the gate has ended this exchange; what the application still sends is dropped
         self.cut: AmanahError | None = None  # why it was ended in the middle
-        self._entered = False  # an entry about this access was handed to the trail
-        self._told: AmanahError | None = None  # the refusal that is on record
-        self._recording = asyncio.Lock()
+        self.recording = Recording(gate.recorder)
 
     # -- steps 1 to 4 ------------------------------------------------------------------------------------------------
 
@@ -199,7 +143,7 @@ class Exchange:
         except Exception as error:
             refusal = asking.refusal or find(error)
             if refusal is None:
-                await self._record(asking.entry("access", "failed"))
+                await self.recording.record(asking.entry("access", "failed"))
                 raise
             if refusal is error:
                 raise
@@ -224,7 +168,8 @@ class Exchange:
     async def _serve(self, access: Access) -> None:
         """Step 4. Whatever happens, the access closes and what it saw is handed to the trail."""
         self.access = access
-        self._entered = access.kind == "public"  # whoever asks whether we are well leaves no entry
+        if access.kind == "public":  # whoever asks whether we are well leaves no entry
+            self.recording.entered = True
         try:
             with open_access(access):
                 try:
@@ -235,16 +180,7 @@ class Exchange:
                 else:
                     await self.finished(access)
         finally:
-            if self.unsaid(access):
-                self._hand_over(access)
-
-    def _hand_over(self, access: Access) -> None:
-        """Nobody waits any more (the client went away, the task was cancelled); the entry is written all the same."""
-        for piece in _pieces(self._next_entry(access, "failed", None)):
-            try:
-                self.gate.recorder.submit(piece)
-            except AmanahError:
-                _log.exception("an access could not be recorded")
+            self.recording.hand_over(access)  # the client went away, the task was cancelled
 
     # -- step 5, and what HTTP and WebSocket do each in their own way --------------------------------------------------
 
@@ -267,16 +203,13 @@ class Exchange:
     async def refuse(self, error: AmanahError, access: Access) -> None:
         """Record the refusal, then answer with it. What cannot be recorded is answered with 503."""
         self.over = True
-        self._told = access.refusal = error
-        entry = access.entry("refusal", "refused", status=error.status, refusal=error.code)
-        self._entered = True
+        access.refusal = error
         try:
-            await self._record(entry)
+            error.decision_id = await self.recording.refused(access, error)
         except AmanahError as failure:
             await self.answer(failure, access)
-            return
-        error.decision_id = entry.id
-        await self.answer(error, access)
+        else:
+            await self.answer(error, access)
 
     async def refuse_stranger(self, error: AmanahError) -> None:
         """Refuse before it is known who asks. Without the platform's keys the address stays out of the entry."""
@@ -298,48 +231,19 @@ class Exchange:
 
         Where the trail fails the exchange is ended here, before any of that leaves, and the failure is raised.
         """
-        if not self._recording.locked() and not self.unsaid(access):
+        recording = self.recording
+        if recording.complete(access):
             return True
-        async with self._recording:
+        async with recording.turn:
             if self.over:
                 return False
-            if not self.unsaid(access):
-                return True
             try:
-                await self._record(self._next_entry(access, outcome, status))
+                await recording.complete_now(access, outcome, status)
             except AmanahError as error:
                 self.over = True
-                if self.started:
-                    self.cut = error
                 await self.answer(error, access)
                 raise
         return True
-
-    def unsaid(self, access: Access) -> bool:
-        """Whether there is something about this access that the trail was not told."""
-        return not self._entered or access.notes.pending or access.refusal is not self._told
-
-    def _next_entry(self, access: Access, outcome: str, status: int | None) -> Entry:
-        self._entered = True
-        refusal = None if access.refusal is self._told else access.refusal
-        self._told = access.refusal
-        if refusal is None:
-            return access.entry("access", outcome, status=status)
-        return access.entry("refusal", outcome, status=status, refusal=refusal.code)
-
-    async def _record(self, entry: Entry) -> None:
-        """Return when ``entry`` is durable, in pieces if it lists very many rows. Raises `TrailUnavailable`."""
-        try:
-            if len(entry.what) <= _PIECE:
-                await self.gate.recorder.arecord(entry)
-            else:
-                await asyncio.gather(*map(self.gate.recorder.arecord, _pieces(entry)))
-        except AmanahError as error:
-            if isinstance(error, Unavailable):
-                raise
-            raise TrailUnavailable from error
-        except Exception as error:
-            raise TrailUnavailable from error
 
     def problem(self, error: AmanahError, access: Access | None) -> problems.Problem:
         """The answer for ``error`` in the client's language and form."""
@@ -367,15 +271,3 @@ def find(error: BaseException) -> AmanahError | None:
         causes = (getattr(found, "orig", None), found.__cause__, found.__context__)
         waiting.extend(cause for cause in causes if isinstance(cause, BaseException))
     return None
-
-
-def _pieces(entry: Entry) -> list[Entry]:
-    """The same entry in as many pieces as its length asks for, each an event of its own under the access's id.
-
-    What is sealed is bound to the first piece's id and stays there.
-    """
-    rest = [
-        replace(entry, id=new_event_id(), what=entry.what[start : start + _PIECE], sealed={})
-        for start in range(_PIECE, len(entry.what), _PIECE)
-    ]
-    return [replace(entry, what=entry.what[:_PIECE]), *rest] if rest else [entry]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from ..errors import StatementRefused, Unavailable
+from ..errors import AmanahError, StatementRefused
 from .exchange import Exchange, Gate, find
 
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from ..errors import AmanahError
     from .access import Access
 
 _SERVER_ERROR: Final = 500
@@ -89,7 +88,8 @@ class HttpExchange(Exchange):
         if self._was_cut():
             return False  # the server closes the connection
         ours = access.refusal or find(error)
-        if not self.over:
+        answered = self.over
+        if not answered:
             if ours is None:
                 await self._let_fail(access)
                 return self.over and not self._was_cut()
@@ -102,7 +102,7 @@ class HttpExchange(Exchange):
 
     async def _let_fail(self, access: Access) -> None:
         """Record the failure and let the application's own error page go; where that fails too, 503 was answered."""
-        with suppress(Unavailable):
+        with suppress(AmanahError):
             if self._held:
                 await self._release(access, "failed")
             else:

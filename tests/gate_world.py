@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import text
+
 from amanah.access_policies.policies import Policies
 from amanah.audit.queue_table import QueueTable
 from amanah.audit.writer import TrailWriter
@@ -23,7 +25,6 @@ from amanah.middleware.identify import Identity
 from amanah.middleware.routes import Route, RouteTable
 from amanah.tenants.directory import Directory
 from amanah.tenants.versions import VersionReader
-from sqlalchemy import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,6 +6,7 @@ import json
 import sys
 
 import pytest
+
 from amanah.middleware.https import Transport
 from amanah.middleware.routes import public
 

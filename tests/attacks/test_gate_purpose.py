@@ -6,6 +6,7 @@ import json
 import sys
 
 import pytest
+
 from amanah.middleware.routes import route
 
 pytestmark = pytest.mark.anyio

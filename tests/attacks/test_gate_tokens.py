@@ -8,9 +8,10 @@ import sys
 import time
 
 import pytest
+from joserfc import jwk, jwt
+
 from amanah.middleware.identify import BearerToken
 from amanah.middleware.routes import route
-from joserfc import jwk, jwt
 
 pytestmark = pytest.mark.anyio
 

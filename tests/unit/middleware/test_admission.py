@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
+
 from amanah import errors
 from amanah.middleware.access import Actor
 from amanah.middleware.admission import Admission
 from amanah.middleware.identify import Identity
 from amanah.middleware.routes import route
-from sqlalchemy import text
 
 pytestmark = pytest.mark.anyio
 

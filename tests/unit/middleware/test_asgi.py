@@ -7,15 +7,16 @@ import json
 import sys
 
 import pytest
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+
 from amanah import errors
 from amanah.audit.entries import What
 from amanah.middleware.access import current
 from amanah.middleware.https import Transport
 from amanah.middleware.routes import public, route, sign_in
-from starlette.applications import Starlette
-from starlette.background import BackgroundTask
-from starlette.responses import PlainTextResponse, StreamingResponse
-from starlette.routing import Route
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +26,14 @@ ROUTES = [
     public("GET /health"),
     sign_in("POST /login"),
 ]
+
+SARI = {
+    "type": "http",
+    "method": "GET",
+    "path": "/customers/7",
+    "scheme": "http",
+    "headers": [(b"x-user", b"toko/sari")],
+}
 
 
 def call(*args, **kwargs):
@@ -71,10 +80,7 @@ async def test_the_entry_is_durable_before_the_first_byte(world):
         seen.append(len(world.entries()))
 
     gate = world.gate(starlette(hello), ROUTES)
-    scope = {
-        "type": "http", "method": "GET", "path": "/customers/7", "scheme": "http", "headers": [(b"x-user", b"toko/sari")],
-    }  # fmt: skip
-    await gate(scope, None, wire)
+    await gate(SARI, None, wire)
     assert seen == [1, 1]
 
 
@@ -97,11 +103,8 @@ async def test_a_stream_waits_for_each_reading(world):
         return StreamingResponse(rows())
 
     gate = world.gate(starlette(stream), ROUTES)
-    scope = {
-        "type": "http", "method": "GET", "path": "/customers/7", "scheme": "http", "headers": [(b"x-user", b"toko/sari")],
-    }  # fmt: skip
     never = asyncio.Event()
-    await gate(scope, never.wait, wire)
+    await gate(SARI, never.wait, wire)
     assert seen == [(None, 1), (b"one", 2), (b"still one", 2), (b"two", 3), (b"", 4)]
 
 
@@ -243,10 +246,7 @@ async def test_an_error_of_ours_that_is_wrapped_is_found(world):
 
     async def wrapped(_):
         read()
-        try:
-            raise errors.KeysUnavailable
-        except errors.KeysUnavailable as error:
-            raise RuntimeError("driver") from error
+        raise RuntimeError("driver") from errors.KeysUnavailable()
 
     status, _, body = await call(world.gate(starlette(wrapped), ROUTES), user="toko/sari")
     assert (status, json.loads(body)["code"]) == (503, "keys-unavailable")
@@ -383,7 +383,7 @@ async def test_head_of_a_refusal_has_no_body(world):
     assert (status, body) == (401, b"")
 
 
-# -- WebSocket ----------------------------------------------------------------------------------------------------------
+# -- WebSocket --------------------------------------------------------------------------------------------------------
 
 
 async def socket(gate, *, user="toko/rina", extensions=None, incoming=()):

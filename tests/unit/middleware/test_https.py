@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from amanah.errors import ConfigurationError
 from amanah.middleware.https import Transport
 

@@ -7,11 +7,12 @@ import threading
 import time
 
 import pytest
+from joserfc import jwk, jwt
+from starlette.requests import HTTPConnection
+
 from amanah.errors import ConfigurationError, TokenExpired, TokenInvalid, Unavailable
 from amanah.middleware.access import Actor
 from amanah.middleware.identify import BearerToken, Identity, adapt
-from joserfc import jwk, jwt
-from starlette.requests import HTTPConnection
 
 SECRET = "a secret that is long enough for HS256"
 CLAIMS = {"iss": "https://id.example", "aud": "toko", "sub": "7", "tenant": "toko", "amr": ["pwd", "otp"]}

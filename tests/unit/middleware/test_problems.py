@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from amanah import errors
 from amanah.middleware.access import Access, Actor
 from amanah.middleware.problems import paste_for, prefers_html, problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from amanah.errors import DeclarationError
 from amanah.middleware.routes import RouteTable, public, route, sign_in
 

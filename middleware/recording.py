@@ -1,0 +1,111 @@
+"""What the trail was told about one access, and what it must still be told before the next message may leave.
+
+Invariants:
+
+- One recording at a time (`Recording.turn`): of two messages sent at once neither overtakes the notes of the other.
+- An access that was let in leaves at least one entry; a refusal is told once.
+- What cannot be recorded raises; only `hand_over`, for a caller that is gone, does not wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ..audit.entries import new_event_id
+from ..errors import AmanahError, TrailUnavailable
+
+if TYPE_CHECKING:
+    from ..audit.entries import Entry
+    from .access import Access
+
+_log = logging.getLogger("amanah.gate")
+_UNAVAILABLE: Final = 503  # DatabaseNotMigrated has this status too
+_PIECE: Final = 6
+"""So many ``What`` of at most 1,000 rows fit into one entry."""
+
+
+class Recorder(Protocol):
+    """Makes entries durable; the trail's writer does."""
+
+    def submit(self, entry: Entry) -> object:
+        """Take the entry; it will be written whatever becomes of the caller."""
+
+    async def arecord(self, entry: Entry) -> None:
+        """Return when the entry is durable."""
+
+
+class Recording:
+    """The trail's side of one request."""
+
+    __slots__ = ("_recorder", "_told", "entered", "turn")
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._told: AmanahError | None = None  # the refusal that is on record
+        self.entered = False  # an entry about this access was handed to the trail
+        self.turn = asyncio.Lock()
+
+    def complete(self, access: Access) -> bool:
+        """Whether nothing is left to tell, and nothing is on its way."""
+        return not self.turn.locked() and not self._unsaid(access)
+
+    async def complete_now(self, access: Access, outcome: str, status: int | None) -> None:
+        """Tell what is left, holding `turn`; return when it is durable. Raises `TrailUnavailable`."""
+        if self._unsaid(access):
+            await self.record(self._next(access, outcome, status))
+
+    async def refused(self, access: Access, error: AmanahError) -> str:
+        """Tell that the access ended in ``error`` and return the entry's id, by which the decision can be explained."""
+        self._told = error
+        self.entered = True
+        entry = access.entry("refusal", "refused", status=error.status, refusal=error.code)
+        await self.record(entry)
+        return entry.id
+
+    async def record(self, entry: Entry) -> None:
+        """Return when ``entry`` is durable, in pieces if it lists very many rows. Raises `TrailUnavailable`."""
+        try:
+            if len(entry.what) <= _PIECE:
+                await self._recorder.arecord(entry)
+            else:
+                await asyncio.gather(*map(self._recorder.arecord, _pieces(entry)))
+        except Exception as error:
+            if isinstance(error, AmanahError) and error.status == _UNAVAILABLE:
+                raise
+            raise TrailUnavailable from error
+
+    def hand_over(self, access: Access) -> None:
+        """Tell what is left without waiting: nobody is there any more, and the entry is written all the same."""
+        if not self._unsaid(access):
+            return
+        for piece in _pieces(self._next(access, "failed", None)):
+            try:
+                self._recorder.submit(piece)
+            except AmanahError:
+                _log.exception("an access could not be recorded")
+
+    def _unsaid(self, access: Access) -> bool:
+        return not self.entered or access.notes.pending or access.refusal is not self._told
+
+    def _next(self, access: Access, outcome: str, status: int | None) -> Entry:
+        self.entered = True
+        refusal = None if access.refusal is self._told else access.refusal
+        self._told = access.refusal
+        if refusal is None:
+            return access.entry("access", outcome, status=status)
+        return access.entry("refusal", outcome, status=status, refusal=refusal.code)
+
+
+def _pieces(entry: Entry) -> list[Entry]:
+    """The same entry in as many pieces as its length asks for, each an event of its own under the access's id.
+
+    What is sealed is bound to the first piece's id and stays there.
+    """
+    rest = [
+        replace(entry, id=new_event_id(), what=entry.what[start : start + _PIECE], sealed={})
+        for start in range(_PIECE, len(entry.what), _PIECE)
+    ]
+    return [replace(entry, what=entry.what[:_PIECE]), *rest] if rest else [entry]
