@@ -94,7 +94,7 @@ def declarations() -> list[object]:
                 "complaint": Personal(category="x.user.health_and_medical.complaint"),
                 "diagnosis": Personal(category="x.user.health_and_medical.diagnosis"),
                 "prescription": Personal(category="x.user.health_and_medical.prescription"),
-                "notes": Personal(category="user.content.private", sealed=False),
+                "notes": Personal(category="user.content.private"),
             },
         ),
         declare("queue_ticket", resource="queue", subject="patient_id"),
