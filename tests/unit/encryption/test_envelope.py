@@ -86,6 +86,10 @@ def test_the_context_is_part_of_the_key():
     """One input key used for two purposes is two keys."""
     with pytest.raises(WrongKey):
         Sealing(KEY, netstring("a")).open(Sealing(KEY, netstring("b")).seal(1, b"x", b""), b"")
+    ciphertexts = {
+        Sealing(KEY, netstring(context)).under(bytes(12)).aead.encrypt(bytes(12), b"x", b"") for context in ("a", "b")
+    }
+    assert len(ciphertexts) == 2
 
 
 def test_netstrings_cannot_be_split_in_two_ways():

@@ -108,7 +108,7 @@ def test_a_folder_or_pipe_in_the_place_of_the_key_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe", 0o600)
     (tmp_path / "folder").mkdir(mode=0o700)
     for name in ("pipe", "folder"):
-        with pytest.raises(KeyFileUnreadable):
+        with pytest.raises(KeyFileUnreadable, match="regular file"):
             FileKeyProvider(tmp_path / name)
 
 
