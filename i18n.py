@@ -93,11 +93,15 @@ def _quality(parameter: str) -> float:
 def translate(message: str, locale: str, /, **facts: object) -> str:
     """``message`` in the language of ``locale``, its ``{placeholders}`` filled from ``facts``. Raises nothing.
 
-    A fact that is a message itself (a detail, a reason) is translated as well.
+    A fact that is a sentence of the catalogue itself (a detail, a reason) is translated as well. A single word is not:
+    it is a name from a declaration or a policy, such as a role that happens to be called ``sealed``.
     """
     messages = _messages(locale)
     text = messages.get(message, message)
-    told = {name: messages.get(fact, fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+    told = {
+        name: messages.get(fact, fact) if isinstance(fact, str) and " " in fact else fact
+        for name, fact in facts.items()
+    }
     try:
         return text.format_map(_Facts(told))
     except (ValueError, IndexError, AttributeError):  # braces that are no placeholders

@@ -82,6 +82,12 @@ def test_a_fact_that_is_a_message_is_translated_too():
     assert told == "Berkas kunci di kunci.json tidak dapat digunakan: berkas itu bukan dokumen JSON."
 
 
+def test_a_name_is_not_translated():
+    """A tenant whose id is a word of the catalogue keeps its name."""
+    assert i18n.translate("{state}", "id", state="revoked") == "revoked"
+    assert i18n.translate("revoked", "id") == "dicabut"
+
+
 def test_facts_are_not_taken_for_placeholders():
     """Braces inside a fact are shown, not filled: a name from a declaration cannot pull in another fact."""
     assert i18n.translate("{detail}", "en", detail="{secret}", secret="s") == "{secret}"
