@@ -1,8 +1,8 @@
 """Amanah's own tables: two sets of metadata, the engines that reach them, and the version counter of each tenant.
 
-``core`` lives in the application's database (staged entries must share the business transaction). ``trail`` lives in the
-same PostgreSQL database, or, on SQLite, in a file of its own beside the application's, because SQLite has one writer at
-a time and recording a read must never wait for somebody's open business transaction.
+``core`` lives in the application's database (staged entries must share the business transaction). ``trail`` lives in
+the same PostgreSQL database, or, on SQLite, in a file of its own beside the application's, because SQLite has one
+writer at a time and recording a read must never wait for somebody's open business transaction.
 
 Amanah talks to its own tables through synchronous drivers only, whatever the application uses.
 """
@@ -81,7 +81,7 @@ def trail_url(url: str | URL) -> URL:
     return own.set(database=str(path.with_name(f"{path.stem}-trail{path.suffix}")))
 
 
-def own_engine(url: str | URL, **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's own options
+def own_engine(url: str | URL, **options: Any) -> Engine:
     """An engine for Amanah's own tables. SQLite is opened in WAL mode with ``synchronous=FULL`` and foreign keys on."""
     own = own_url(url)
     options.setdefault("hide_parameters", True)

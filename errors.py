@@ -1,10 +1,10 @@
 """Every way in which Amanah says no, one class per situation.
 
-Each class carries three sentences in English that are also the message ids of the catalogues: *what* was stopped, *why*,
-and the *remedy*. Placeholders (``{resource}``) are filled from keyword facts. Facts are names from declarations and
-policies (a resource, a purpose, a role, a file's name), never personal values: an error may be logged by anybody.
+Each class carries three sentences in English that are also the message ids of the catalogues: *what* was stopped,
+*why*, and the *remedy*. Placeholders (``{resource}``) are filled from keyword facts. Facts are names from declarations
+and policies (a resource, a purpose, a role, a file's name), never personal values: an error may be logged by anybody.
 
-``code`` is stable and public (problem documents, the trail, the docs). ``status`` is the HTTP status that the gate gives.
+``code`` is stable and public (problem documents, the trail, the docs). ``status``: what the HTTP gate answers with.
 """
 
 from __future__ import annotations
@@ -106,7 +106,10 @@ class KeyFileWrong(ConfigurationError):
     code = "key-file-wrong"
     status = 503
     what = N_("No sealed value can be read or written.")
-    why = N_("The key file does not hold the key {key_id} that wrapped this tenant's keys, or holds another one of that name.")
+    why = N_(
+        "The key file does not hold the key {key_id} that wrapped this tenant's keys, "
+        "or holds another one of that name."
+    )
     remedy = N_("Restore the key file that belongs to this database.")
 
 
@@ -141,7 +144,9 @@ class TrailRolledBack(TrailUnavailable):
 
     code = "trail-rolled-back"
     why = N_("The trail is shorter than a checkpoint that was already published.")
-    remedy = N_("The database was probably restored from a backup. Do not delete anything; tell the compliance officer.")
+    remedy = N_(
+        "The database was probably restored from a backup. Do not delete anything; tell the compliance officer."
+    )
 
 
 class KeysUnavailable(Unavailable):
@@ -327,7 +332,8 @@ class AccessRequired(StatementRefused):
     code = "access-required"
     why = N_("{resource} is protected, and no access is open here.")
     remedy = N_(
-        "In a request: declare the route. In a job or script: with guard.access(tenant=…, actor=…, purpose=…, reason=…). "
+        "In a request: declare the route. In a job or script: "
+        "with guard.access(tenant=…, actor=…, purpose=…, reason=…). "
         "In a thread pool: run it with contextvars.copy_context().run."
     )
 
@@ -369,7 +375,9 @@ class SealedUseRefused(StatementRefused):
 
     code = "sealed-use-refused"
     why = N_("{field} is sealed, and {construct} would work on its ciphertext.")
-    remedy = N_('Use == or in_() on a column declared with search="exact", or select the rows and work on their values.')
+    remedy = N_(
+        'Use == or in_() on a column declared with search="exact", or select the rows and work on their values.'
+    )
 
 
 class SealedWriteRefused(StatementRefused):
@@ -411,7 +419,9 @@ class EnvelopeUnknown(Tampered):
 
     code = "envelope-unknown"
     why = N_("It is no sealed value, or one that a newer version of Amanah sealed.")
-    remedy = N_("Run the newest version that ever ran on this database; if it says the same, tell the compliance officer.")
+    remedy = N_(
+        "Run the newest version that ever ran on this database; if it says the same, tell the compliance officer."
+    )
 
 
 class KeyUnknown(SealError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from anyio import to_thread
 from sqlalchemy import func, inspect, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .access_policies.policies import Policies
 from .audit.checkpoints import SignerKey
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sqlalchemy import Connection, Engine, MetaData
-    from sqlalchemy.ext.asyncio import AsyncEngine
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from .encryption.provider import KeyProvider
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 class Guard:
     """What stands between an application, its users and its database. One per application; safe for threads."""
 
-    def __init__(  # noqa: PLR0913 - everything is wired here
+    def __init__(
         self,
         *,
         metadata: MetaData,
@@ -70,7 +70,7 @@ class Guard:
         development: bool,
     ) -> None:
         """Use `development` or `production`. Raises `DeclarationError` and `ConfigurationError`."""
-        app_engine: Engine = getattr(engine, "sync_engine", engine)
+        app_engine = _sync(engine)
         url = app_engine.url
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
             raise ConfigurationError(detail="an in-memory SQLite database cannot be shared with the trail; use a file")
@@ -99,7 +99,7 @@ class Guard:
         Gate(self.register).protect(app_engine)
 
     @classmethod
-    def development(  # noqa: PLR0913 - what an application says of itself
+    def development(
         cls,
         *,
         metadata: MetaData,
@@ -116,7 +116,7 @@ class Guard:
         replaced by a new one.
         """
         settings = Settings.in_folder(state)
-        app_engine: Engine = getattr(engine, "sync_engine", engine)
+        app_engine = _sync(engine)
         if not settings.key_file.exists() and not _has_keys(app_engine):
             create_keys(settings)
             warnings.warn(f"Amanah made development keys in {settings.key_file.parent}.", RuntimeWarning, stacklevel=2)
@@ -135,7 +135,7 @@ class Guard:
         )
 
     @classmethod
-    def production(  # noqa: PLR0913 - what an application says of itself
+    def production(
         cls,
         *,
         metadata: MetaData,
@@ -166,13 +166,13 @@ class Guard:
             development=False,
         )
 
-    # -- requests --------------------------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------------------------
 
     def wrap(self, app: ASGIApp, *, console: str | None = None) -> ASGIApp:
         """``app`` behind the gates. ``console``: the path under which the web pages are served beside it, if any."""
         guarded: ASGIApp = self.guarded(app, self.routes, self._identify)
         if console is not None:
-            from .console import mount  # noqa: PLC0415 - only who asks for the pages loads them
+            from .console import mount
 
             guarded = mount(self, guarded, console)
         return _Running(guarded, self)
@@ -189,7 +189,7 @@ class Guard:
             development=self.is_development,
         )
 
-    # -- work outside a request ------------------------------------------------------------------------------------------
+    # -- work outside a request --------------------------------------------------------------------------------------
 
     def access(self, *, tenant: str, actor: str, purpose: str, reason: str, kind: str = "member") -> JobAccess:
         """An access for a job or script: ``with guard.access(…):`` or ``async with``. Recorded before it opens.
@@ -199,13 +199,15 @@ class Guard:
         """
         return JobAccess(self, Identity(tenant=tenant, actor=Actor(id=actor, kind=kind)), purpose, reason)
 
-    # -- administration --------------------------------------------------------------------------------------------------
+    # -- administration ----------------------------------------------------------------------------------------------
 
     def provision_platform(self, connection: Connection) -> None:
         """Create the platform's own keys, under which what happens before a tenant is known is sealed. Idempotent."""
         self.keyring.provision(connection, PLATFORM)
 
-    def create_tenant(self, tenant_id: str, name: str, *, template: str, admin: str, operator: str = "operator") -> None:
+    def create_tenant(
+        self, tenant_id: str, name: str, *, template: str, admin: str, operator: str = "operator"
+    ) -> None:
         """A tenant with its roles, purposes and rules, its keys and its first owner, in one transaction with its entry.
 
         ``admin`` is the application's account id of the first owner. Raises `InvalidInput`.
@@ -239,7 +241,7 @@ class Guard:
         )
         stage(connection, [entry])
 
-    # -- its life --------------------------------------------------------------------------------------------------------
+    # -- its life ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to sequence the trail in the background. Called by the wrapped app; harmless to repeat."""
@@ -359,3 +361,8 @@ def _has_keys(engine: Engine) -> bool:
             return bool(connection.scalar(select(func.count()).select_from(key_table)))
     finally:
         own.dispose()
+
+
+def _sync(engine: Engine | AsyncEngine) -> Engine:
+    """The synchronous engine that does the work, also where the application uses the asynchronous front."""
+    return engine.sync_engine if isinstance(engine, AsyncEngine) else engine

@@ -6,11 +6,14 @@ Values come from ``AMANAH_*`` environment variables or from the caller; nothing 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,8 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """``AMANAH_KEY_FILE``, ``AMANAH_SIGNER_FILE`` and ``AMANAH_CHECKPOINTS`` (or all three in ``AMANAH_STATE``).
 
-        ``AMANAH_TRUSTED_PROXIES`` and ``AMANAH_HOSTS`` are lists with commas. Raises `ConfigurationError` for a path that
-        is not said.
+        ``AMANAH_TRUSTED_PROXIES`` and ``AMANAH_HOSTS`` are lists with commas. Raises `ConfigurationError` for a path
+        that is not said.
         """
         given = os.environ if environment is None else environment
         base = given.get("AMANAH_STATE")
@@ -55,9 +58,9 @@ class Settings:
             return default
 
         return cls(
-            key_file=path("AMANAH_KEY_FILE", usual and usual.key_file),
-            signer_file=path("AMANAH_SIGNER_FILE", usual and usual.signer_file),
-            checkpoints=path("AMANAH_CHECKPOINTS", usual and usual.checkpoints),
+            key_file=path("AMANAH_KEY_FILE", usual.key_file if usual else None),
+            signer_file=path("AMANAH_SIGNER_FILE", usual.signer_file if usual else None),
+            checkpoints=path("AMANAH_CHECKPOINTS", usual.checkpoints if usual else None),
             trusted_proxies=_list(given.get("AMANAH_TRUSTED_PROXIES", "")),
             hosts=_list(given.get("AMANAH_HOSTS", "")),
         )

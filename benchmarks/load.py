@@ -1,11 +1,12 @@
-"""A load process: keep-alive connections that send one request again and again, and how long each answer took.
+r"""A load process: keep-alive connections that send one request again and again, and how long each answer took.
 
 ``python benchmarks/load.py`` reads a plan as JSON from standard input and writes the result as JSON:
 
-    {"host": …, "port": …, "request": "GET /… HTTP/1.1\\r\\n…", "seconds": 3, "connections": 8, "rate": null, "status": 200}
+    {"host": …, "port": …, "request": "GET /… HTTP/1.1\r\n…", "status": 200,
+     "seconds": 3, "connections": 8, "rate": null}
 
-With ``rate`` (requests per second) the load is open: a request's time counts from the moment at which it was due, so that a
-stalled server is not flattered by a waiting client. ``%d`` in the request becomes a number that is new each time.
+With ``rate`` (requests per second) the load is open: a request's time counts from the moment at which it was due, so
+that a stalled server is not flattered by a waiting client. ``%d`` in the request becomes a new number each time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What protection costs: the ICONIX app bare and protected, in turn, in one run, over real HTTP.
 
-Each has a server process of its own (one uvicorn worker); the load comes from a third process. Rounds alternate, so that a
-noisy machine disturbs both alike; the medians of the rounds are compared. Then each gets a fixed rate of half of the bare
-capacity, where latency is measured from the moment a request was due.
+Each has a server process of its own (one uvicorn worker); the load comes from a third process. Rounds alternate, so
+that a noisy machine disturbs both alike; the medians of the rounds are compared. Then each gets a fixed rate of half of
+the bare capacity, where latency is measured from the moment a request was due.
 
     make bench                                                    SQLite and a durable PostgreSQL of its own
     python benchmarks/overhead.py --databases sqlite --seconds 2  quicker
@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sqlalchemy import create_engine as create_sync_engine
+from sqlalchemy import make_url, text
+
 from iconix.database import async_url
 from iconix.seed import DEMO_ACCOUNTS, DEMO_CUSTOMER_ID, DEMO_CUSTOMER_PHONE
 from iconix.serving import database_in, free_port, serving
-from sqlalchemy import create_engine as create_sync_engine
-from sqlalchemy import make_url, text
 
 HERE = Path(__file__).parent
 VARIANTS = {"bare": "iconix.app:create_app", "protected": "iconix.protection:create_app"}
@@ -66,7 +67,7 @@ def prepare(url: str, variant: str, folder: Path, rows: int) -> None:
         else [[*python, "iconix.install", url, "--state", str(folder / "amanah"), *count]]
     )
     for command in commands:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own modules
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def database(kind: str, variant: str, folder: Path) -> str:
@@ -87,14 +88,14 @@ def token(port: int) -> str:
     """Sign the cashier in."""
     one = next(a for a in DEMO_ACCOUNTS if a.role == "cashier")
     body = json.dumps({"email": one.email, "password": one.password}).encode()
-    request = urllib.request.Request(  # noqa: S310 - our own loopback server
+    request = urllib.request.Request(
         f"http://127.0.0.1:{port}/api/login", data=body, headers={"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request) as response:  # noqa: S310
         return str(json.load(response)["access_token"])
 
 
-def load(port: int, bearer: str, operation: Operation, **plan: Any) -> dict[str, float]:  # noqa: ANN401 - a plan's values
+def load(port: int, bearer: str, operation: Operation, **plan: Any) -> dict[str, float]:
     """Run one plan in a process of its own."""
     head = f"{operation.line} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {bearer}\r\nAmanah-Purpose: billing"
     if operation.body:
@@ -106,7 +107,7 @@ def load(port: int, bearer: str, operation: Operation, **plan: Any) -> dict[str,
         "status": operation.status,
         **plan,
     }
-    done = subprocess.run(  # noqa: S603 - our own script
+    done = subprocess.run(
         [sys.executable, str(HERE / "load.py")], input=json.dumps(whole), capture_output=True, text=True, check=True
     )
     found: dict[str, float] = json.loads(done.stdout)

@@ -203,7 +203,7 @@ class Access:
     def entry(
         self, kind: str, outcome: str, *, status: int | None = None, refusal: str | None = None, what: Any = None
     ) -> Entry:
-        """One entry of the trail with all that is pending in the notes (or with ``what`` instead, leaving the notes)."""
+        """One entry of the trail with all that the notes hold, or with ``what`` instead, which leaves the notes."""
         event = new_event_id()
         sealed: dict[str, str] = {}
         tokens: dict[str, str] = {}
@@ -251,11 +251,12 @@ class Access:
         self._sessions.add(session)
 
     def first_check(self, shape: object) -> bool:
-        """True the first time that ``shape`` (a statement's analysis) is asked about under this access."""
-        if shape in self._checked:
-            return False
+        """True until ``shape`` (a statement's analysis) has `passed` under this access."""
+        return shape not in self._checked
+
+    def passed(self, shape: object) -> None:
+        """The decision on ``shape`` was yes; it need not be asked again under this access."""
         self._checked.add(shape)
-        return True
 
     def close(self) -> None:
         """Mark the ticket dead. Calling it again does nothing."""

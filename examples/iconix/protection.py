@@ -1,14 +1,12 @@
 """ICONIX behind Amanah: what is personal, what each route is for, who is asking. No handler and no model knows of it.
 
-``uvicorn --factory iconix.protection:create_app`` serves the protected app; ``AMANAH_GUARD=iconix.protection:guard`` hands
-it to the ``amanah`` command. ``ICONIX_DATABASE_URL`` names the database, ``AMANAH_STATE`` the folder of keys.
+`uvicorn --factory iconix.protection:create_app` serves the app; `AMANAH_GUARD=iconix.protection:guard` hands it to the `amanah` command. `ICONIX_DATABASE_URL` names the database, `AMANAH_STATE` the folder of keys.
 """
 
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
@@ -222,7 +220,7 @@ def build_guard(engine: AsyncEngine, state: str | Path) -> Guard:
 
 
 def _engine() -> AsyncEngine:
-    url: str | URL = os.environ.get("ICONIX_DATABASE_URL") or DEFAULT_DATABASE
+    url = os.environ.get("ICONIX_DATABASE_URL") or DEFAULT_DATABASE
     return create_engine(url)
 
 

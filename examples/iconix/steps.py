@@ -1,4 +1,4 @@
-"""What to try with the protected app, as data: `iconix.demo` prints the steps as curl lines, `iconix.tour` runs them."""
+"""What to try with the protected app, as data: `iconix.demo` prints it as curl lines, `iconix.tour` runs it."""
 
 import json
 import urllib.error
@@ -305,6 +305,6 @@ def sign_in_lines(base: str) -> list[str]:
         body = json.dumps({"email": one.email, "password": one.password})
         lines.append(
             f"{name}=$(curl -s {base}/api/login -H 'Content-Type: application/json' -d '{body}'"
-            " | sed 's/.*access_token\":\"\\([^\"]*\\).*/\\1/')"
+            ' | sed \'s/.*access_token":"\\([^"]*\\).*/\\1/\')'
         )
     return lines
