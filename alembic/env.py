@@ -13,7 +13,14 @@ from alembic import context
 from amanah import database
 from amanah.migrations import VERSION_TABLE
 
-MODELS = ("access_policies.models", "audit.models", "audit.staging", "encryption.models", "tenants.models")
+MODELS = (
+    "access_policies.models",
+    "audit.models",
+    "audit.staging",
+    "console.models",
+    "encryption.models",
+    "tenants.models",
+)
 
 
 def run(connection, metadata=None):

@@ -36,7 +36,14 @@ if TYPE_CHECKING:
 GIVEN = "AMANAH_TEST_POSTGRES"
 SHARED = "AMANAH_TEST_FOLDER"  # set by the run's first process, inherited by its xdist workers
 POSTGRES = Path(__file__).parent.parent / "tools" / "postgres.py"
-MODELS = ("access_policies.models", "audit.models", "audit.staging", "encryption.models", "tenants.models")
+MODELS = (
+    "access_policies.models",
+    "audit.models",
+    "audit.staging",
+    "console.models",
+    "encryption.models",
+    "tenants.models",
+)
 
 _supervisors: list[subprocess.Popen[bytes]] = []
 
