@@ -15,21 +15,25 @@ Tried and not enough: ``with_loader_criteria`` (seven shapes of statement leak) 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Alias, BindParameter, Column, Integer, Null, Table, Uuid, bindparam
+from sqlalchemy import CHAR, Alias, BindParameter, Column, Integer, Null, Uuid, bindparam
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ColumnClause, ColumnElement, Grouping, Label
+from sqlalchemy.sql.elements import ColumnClause, ColumnElement, Grouping, Label, _truncated_label
 from sqlalchemy.sql.expression import TableClause
-from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause
+from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause, TableValuedAlias
 
 from ..errors import RawSqlRefused, SealedUseRefused, SealedWriteRefused
 from .access import current
 from .personal import Bound, IndexToken, Personal, Search
-from .shape import Shape, check_raw, refuse
+from .raw import STRING_RUNNERS, check_raw
+from .shape import Shape, refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Dialect
 
     from .fields import Field, Protected, Register
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 _EQUALITY = {operators.eq: " = ", operators.ne: " != "}
 _MEMBERSHIP = {operators.in_op: " IN ", operators.not_in_op: " NOT IN "}
 _NULLNESS = {operators.is_: " IS NULL", operators.is_not: " IS NOT NULL"}
+
+_CATALOGUES = ("pg_class", "pg_namespace", "pg_attribute", "pg_type", "pg_index", "sqlite_", "alembic_version")
 
 SIGN_IN = "amanah:sign_in"
 """The statement hint by which compiled forms made under a sign-in access are kept apart in SQLAlchemy's cache."""
@@ -49,9 +55,14 @@ def protect_dialect(dialect: Dialect, register: Register) -> None:
         dialect.statement_compiler = type(f"Guarded{base.__name__}", (GuardedCompiler, base), {"register": register})
 
 
-def _tenant_now() -> str | None:
-    access = current()
-    return None if access is None or access.closed else access.tenant
+def _tenant_now(table: Protected) -> Callable[[], Any]:
+    """The current access's tenant in the type of the table's column; NULL, which no row equals, where there is none."""
+
+    def now() -> Any:
+        access = current()
+        return None if access is None or access.closed or access.tenant is None else table.tenant_value(access.tenant)
+
+    return now
 
 
 class _Wall(ColumnElement[Any]):
@@ -91,19 +102,34 @@ class GuardedCompiler(SQLCompiler):
         self._exists = False
         self._in_exists: list[bool] = []
         self._tenant_binds: dict[str, BindParameter[Any]] = {}
+        self._grouped: list[bool] = [False]
+        self._from_names: set[str] = set()
+        self._loose: set[str] = set()
         super().__init__(*args, **kwargs)
+        if self._loose & self._from_names and any(t.fields for t in self.amanah_shape.tables.values()):
+            # PostgreSQL takes the name of a FROM for the whole row: every column of it, unseen.
+            refuse(RawSqlRefused(name=min(self._loose & self._from_names)))
 
     # -- 1. the wall --------------------------------------------------------------------------------------------------
 
     def _walled(self, table: Protected) -> bool:
         """Whether rows are limited to the access's tenant: always, but for sign-in on the tables named for it."""
         access = current()
-        return not (access is not None and access.kind == "sign_in" and table.sign_in)
+        if access is None or access.kind != "sign_in" or not table.sign_in or not self._marked():
+            return True
+        self.amanah_shape.unwalled = True
+        return False
+
+    def _marked(self) -> bool:
+        """Whether the statement carries sign-in's mark, so that its compiled form is cached apart."""
+        statement: Any = self.statement
+        hints = [text for _, text in getattr(statement, "_statement_hints", ())]
+        return SIGN_IN in (*hints, *getattr(statement, "_hints", {}).values())
 
     def _tenant_bind(self, table: Protected, **kw: Any) -> str:
         bind = self._tenant_binds.get(table.name)
         if bind is None:
-            bind = bindparam(f"amanah_tenant_{table.name}", callable_=_tenant_now, type_=table.table.c[table.tenant].type)
+            bind = bindparam(f"amanah_tenant_{table.name}", callable_=_tenant_now(table), type_=table.table.c[table.tenant].type)
             self._tenant_binds[table.name] = bind
         kw = {k: v for k, v in kw.items() if k in ("literal_binds", "render_postcompile")}
         return self.process(bind, **kw)
@@ -112,9 +138,7 @@ class GuardedCompiler(SQLCompiler):
         """A table in a FROM stands behind the wall."""
         protected = self.register.by_name(table.name)
         if protected is None:
-            folded = table.name.lower()
-            if folded in self.register.undeclared or (folded.startswith("amanah_") and not table.schema):
-                self.amanah_shape.undeclared.add(table.name)
+            self._check_outsider(table)
             return super().visit_table(table, asfrom=asfrom, iscrud=iscrud, **kw)
         if kw.get("within_tstring"):
             refuse(RawSqlRefused(name=protected.name))
@@ -133,14 +157,47 @@ class GuardedCompiler(SQLCompiler):
         name = table.name
         if names and name in names:
             name = self._truncated_identifier("alias", names[name])
+        self._from_names.add(name.lower())
         return text + self.get_render_as_alias_suffix(self.preparer.quote(name))
+
+    def _check_outsider(self, table: Any) -> None:
+        """A table that nobody declared could be a view over a protected one, or hold what should be protected."""
+        folded = table.name.lower()
+        schema = (getattr(table, "schema", None) or "").lower()
+        if folded not in self.register.shared and not (
+            schema in ("pg_catalog", "information_schema") or folded.startswith(_CATALOGUES)
+        ):
+            self.amanah_shape.undeclared.add(table.name)
+
+    def visit_alias(self, alias: Any, asfrom: bool = False, **kw: Any) -> str:  # noqa: FBT001, FBT002
+        """Remember under which names rows stand in this statement."""
+        if asfrom and not isinstance(alias, TableValuedAlias):
+            self._remember(alias.name)
+        return super().visit_alias(alias, asfrom=asfrom, **kw)
+
+    def visit_cte(self, cte: Any, *args: Any, **kw: Any) -> Any:
+        """Remember under which names rows stand in this statement."""
+        self._remember(cte.name)
+        return super().visit_cte(cte, *args, **kw)
+
+    def _remember(self, name: Any) -> None:
+        known = self._truncated_identifier("alias", name) if isinstance(name, _truncated_label) else name
+        self._from_names.add(str(known).lower())
+
+    def visit_table_valued_column(self, element: Any, **kw: Any) -> str:
+        """A whole row as one value is every column of it, unseen."""
+        name = element.name
+        self._loose.add(
+            str(self._truncated_identifier("alias", name) if isinstance(name, _truncated_label) else name).lower()
+        )
+        return super().visit_table_valued_column(element, **kw)
 
     def visit_amanah_wall(self, wall: _Wall, **kw: Any) -> str:
         """The condition of an UPDATE or DELETE."""
         column = self.preparer.quote(wall.protected.tenant)
         return f"{self.preparer.quote(wall.target.name)}.{column} = {self._tenant_bind(wall.protected, **kw)}"
 
-    def _written(self, statement: Any, action: str) -> tuple[Any, Protected | None]:
+    def _written(self, statement: Any, action: str, visiting_cte: Any) -> tuple[Any, Protected | None]:
         """Note what an INSERT, UPDATE or DELETE touches; for the last two, add the wall."""
         target = statement.table
         source = target.element if isinstance(target, Alias) else target
@@ -148,37 +205,48 @@ class GuardedCompiler(SQLCompiler):
             refuse(SealedWriteRefused(field="the statement", detail="its target is not one table"))
         protected = self.register.by_name(source.name)
         if protected is None:
-            if source.name.lower() in self.register.undeclared or source.name.startswith("amanah_"):
-                self.amanah_shape.undeclared.add(source.name)
+            self._check_outsider(source)
             return statement, None
+        if visiting_cte is not None or self.stack:
+            refuse(SealedWriteRefused(field=protected.name, detail=f"{action} inside another statement"))
         self.amanah_shape.touch(protected, action)
-        if action != "delete" and not self.stack:
-            names = set(self.column_keys or ()) | {getattr(c, "key", str(c)) for c in (statement._values or ())}  # noqa: SLF001
-            self.amanah_shape.columns = tuple(
-                c.name for c in protected.table.columns if c.key in names and not isinstance(c.type, IndexToken)
-            )
+        self.amanah_shape.target = protected
+        if statement._returning:  # noqa: SLF001
+            self.amanah_shape.touch(protected, "read")
+            self._note_named(statement._returning)  # noqa: SLF001
         if action != "create" and self._walled(protected):
             statement = statement.where(_Wall(target, protected))
         return statement, protected
 
     def visit_update(self, update_stmt: Any, visiting_cte: Any = None, **kw: Any) -> str:
-        """An UPDATE reaches the tenant's rows only."""
-        statement, _ = self._written(update_stmt, "update")
-        return super().visit_update(statement, visiting_cte=visiting_cte, **kw)
+        """An UPDATE reaches the tenant's rows only. What it sets is read off the text: ``SET "name"=…``."""
+        statement, protected = self._written(update_stmt, "update", visiting_cte)
+        text = super().visit_update(statement, visiting_cte=visiting_cte, **kw)
+        if protected is not None:
+            self.amanah_shape.columns = tuple(
+                c.name
+                for c in protected.table.columns
+                if not isinstance(c.type, IndexToken) and re.search(rf"[ .]{re.escape(self.preparer.quote(c.name))}=", text)
+            )
+        return text
 
     def visit_delete(self, delete_stmt: Any, visiting_cte: Any = None, **kw: Any) -> str:
         """A DELETE reaches the tenant's rows only."""
-        statement, _ = self._written(delete_stmt, "delete")
+        statement, _ = self._written(delete_stmt, "delete", visiting_cte)
         return super().visit_delete(statement, visiting_cte=visiting_cte, **kw)
 
     def visit_insert(self, insert_stmt: Any, visited_bindparam: Any = None, visiting_cte: Any = None, **kw: Any) -> str:
         """Rows enter by value, never by SELECT; whose they are is checked at execution."""
-        _, protected = self._written(insert_stmt, "create")
+        _, protected = self._written(insert_stmt, "create", visiting_cte)
         if protected is not None:
             if insert_stmt.select is not None:
                 refuse(SealedWriteRefused(field=protected.name, detail="INSERT … SELECT"))
-            if visiting_cte is not None:
-                refuse(SealedWriteRefused(field=protected.name, detail="an INSERT inside a WITH"))
+            if hasattr(insert_stmt._post_values_clause, "update_values_to_set"):  # noqa: SLF001
+                self.amanah_shape.touch(protected, "update")
+            names = set(self.column_keys or ()) | {getattr(c, "key", str(c)) for c in (insert_stmt._values or ())}  # noqa: SLF001
+            self.amanah_shape.columns = tuple(
+                c.name for c in protected.table.columns if c.key in names and not isinstance(c.type, IndexToken)
+            )
         return super().visit_insert(
             insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw
         )
@@ -189,18 +257,22 @@ class GuardedCompiler(SQLCompiler):
         """Note columns selected by name; refuse DISTINCT over ciphertext."""
         exists, self._exists = self._exists, False
         if not self.stack or kw.get("need_column_expressions"):
-            for raw in select_stmt._raw_columns:  # noqa: SLF001
-                if not isinstance(raw, FromClause):
-                    for part in visitors.iterate(raw):
-                        if (field := _personal(part)) is not None:
-                            self.amanah_shape.named.add(field)
+            self._note_named(select_stmt._raw_columns)  # noqa: SLF001
         if select_stmt._distinct:  # noqa: SLF001
             self._refuse_sealed(select_stmt.selected_columns, "DISTINCT")
+        compound = kw.get("compound_index") is not None and self._grouped[-1]
+        self._grouped.append(bool(select_stmt._distinct or select_stmt._group_by_clauses or compound))  # noqa: SLF001
         self._in_exists.append(exists)
         try:
             return super().visit_select(select_stmt, asfrom=asfrom, **kw)
         finally:
             self._in_exists.pop()
+            self._grouped.pop()
+
+    def _note_named(self, columns: Any) -> None:
+        for raw in columns:
+            if not isinstance(raw, FromClause):
+                self.amanah_shape.named.update(f for part in visitors.iterate(raw) if (f := _personal(part)) is not None)
 
     def visit_unary(self, unary: Any, **kw: Any) -> str:
         """What EXISTS selects is never shown."""
@@ -209,11 +281,30 @@ class GuardedCompiler(SQLCompiler):
         return super().visit_unary(unary, **kw)
 
     def visit_compound_select(self, cs: Any, asfrom: bool = False, **kw: Any) -> str:  # noqa: FBT001, FBT002
-        """UNION ALL only: the others compare ciphertext."""
-        if cs.keyword.name != "UNION_ALL":
+        """UNION ALL only for sealed columns: the others compare ciphertext. Columns of one place are of one kind."""
+        distinct = cs.keyword.name != "UNION_ALL"
+        if distinct:
             for select in cs.selects:
                 self._refuse_sealed(select.selected_columns, cs.keyword.name.replace("_", " "))
-        return super().visit_compound_select(cs, asfrom=asfrom, **kw)
+        shown = not self.stack or kw.get("need_column_expressions")
+        for cells in zip(*(select._all_selected_columns for select in cs.selects), strict=False):  # noqa: SLF001
+            self._check_place([_plain(cell) for cell in cells], shown=bool(shown))
+        self._grouped.append(distinct)
+        try:
+            return super().visit_compound_select(cs, asfrom=asfrom, **kw)
+        finally:
+            self._grouped.pop()
+
+    def _check_place(self, cells: list[Any], *, shown: bool) -> None:
+        """In the result every cell carries its own field; in a subquery the first SELECT's column speaks for all."""
+        fields = [_personal(cell) for cell in cells]
+        present = {field for field in fields if field is not None}
+        if not present:
+            return
+        strangers = [c for c, field in zip(cells, fields, strict=True) if field is None and not isinstance(c, Null)]
+        if fields[0] is None or strangers or (len(present) > 1 and not shown):
+            field = next(f for f in fields if f is not None)
+            refuse(SealedUseRefused(field=field.name, construct="a UNION with a column of another kind"))
 
     def _refuse_sealed(self, columns: Any, construct: str) -> None:
         for column in columns:
@@ -247,7 +338,7 @@ class GuardedCompiler(SQLCompiler):
         """A column anywhere: personal ones are refused or noted unless the construct around them allowed it."""
         if column.is_literal:
             if not (column.name == "*" and self._allowed and self._allowed[-1] in (_COUNT, _ANY)):
-                check_raw(self.register, str(column.name), fragment=True)
+                self._check_fragment(str(column.name))
             return super().visit_column(column, *args, **kw)
         field = _personal(column)
         if field is None:
@@ -264,17 +355,19 @@ class GuardedCompiler(SQLCompiler):
             field = column.type.search.field.name if column.type.search else column.name
             refuse(SealedUseRefused(field=field, construct="using its search column directly"))
         name = str(column.name).lower()
+        source = column.table
+        if source is None:
+            self._loose.add(name)
         if name not in self.register.personal_columns:
             return
-        source = column.table
         while isinstance(source, AliasedReturnsRows):
             source = source.element
         if source is None:
             check_raw(self.register, name, fragment=True)
         elif isinstance(source, TableClause):
             protected = self.register.by_name(source.name)
-            if protected is not None and (name in protected.fields or name.removesuffix("_ix") in protected.fields):
-                field = protected.fields.get(name) or protected.fields[name.removesuffix("_ix")]
+            field = protected.column_named(name) if protected is not None else None
+            if field is not None:
                 refuse(SealedUseRefused(field=field.name, construct="a Table object that is not the declared one"))
 
     def visit_label(self, label: Any, *args: Any, within_columns_clause: bool = False, **kw: Any) -> str:
@@ -284,7 +377,9 @@ class GuardedCompiler(SQLCompiler):
         return super().visit_label(label, *args, within_columns_clause=within_columns_clause, **kw)
 
     def visit_function(self, func: Any, *args: Any, **kw: Any) -> str:
-        """COUNT asks for presence only."""
+        """COUNT asks for presence only. Functions that carry out a string as SQL are refused like raw SQL."""
+        if func.name.lower().startswith(STRING_RUNNERS):
+            refuse(RawSqlRefused(name=func.name.lower()))
         if func.name.lower() == "count":
             clauses = list(func.clauses)
             if len(clauses) == 1:
@@ -331,7 +426,7 @@ class GuardedCompiler(SQLCompiler):
     def _index(self, field: Field, column: Any, kw: dict[str, Any]) -> str:
         """The search column that belongs to ``column``, in the same table or alias."""
         source = column.table
-        if isinstance(source, Alias):
+        while isinstance(source, Alias):
             source = source.element
         if not field.search or not isinstance(source, TableClause):
             refuse(SealedUseRefused(field=field.name, construct="a comparison"))
@@ -342,19 +437,29 @@ class GuardedCompiler(SQLCompiler):
 
     def _token(self, field: Field, bind: BindParameter[Any], kw: dict[str, Any]) -> str:
         """The parameter, processed into a search token when the statement is executed."""
-        known = self.binds.get(bind.key)
-        if known is not None and known is not bind and not bind.unique:
-            refuse(SealedUseRefused(field=field.name, construct="one parameter in two comparisons"))
         twin = bind._clone(maintain_key=True)  # noqa: SLF001
         twin.type = IndexToken(Search(field))
         allowed = {k: v for k, v in kw.items() if k in ("render_postcompile", "literal_execute")}
         return self.process(twin, **allowed)
 
+    def visit_bindparam(self, bindparam: Any, *args: Any, **kw: Any) -> str:
+        """One parameter cannot be a token here and itself, or another token, there: the last would win for both."""
+        known = self.binds.get(bindparam.key)
+        if known is not None and known is not bindparam:
+            searches = [b.type.search if isinstance(b.type, IndexToken) else None for b in (known, bindparam)]
+            if searches[0] != searches[1]:
+                field = next(search.field for search in searches if search is not None)
+                refuse(SealedUseRefused(field=field.name, construct="one parameter in two comparisons"))
+        return super().visit_bindparam(bindparam, *args, **kw)
+
     # -- raw text inside a statement -----------------------------------------------------------------------------------
 
     def visit_textclause(self, textclause: Any, *args: Any, **kw: Any) -> str:
         """Raw SQL: a whole statement, or a piece of one."""
-        check_raw(self.register, textclause.text, fragment=bool(self.stack))
+        if self.stack:
+            self._check_fragment(textclause.text)
+        else:
+            check_raw(self.register, textclause.text, fragment=False)
         return super().visit_textclause(textclause, *args, **kw)
 
     def visit_textual_select(self, taf: Any, *args: Any, **kw: Any) -> str:
@@ -364,8 +469,39 @@ class GuardedCompiler(SQLCompiler):
 
     def visit_tstring_text(self, element: Any, **kw: Any) -> str:
         """The fixed parts of a template string (SQLAlchemy 2.1) are raw SQL."""
-        check_raw(self.register, element.text, fragment=True)
+        self._check_fragment(element.text)
         return super().visit_tstring_text(element, **kw)  # type: ignore[misc,no-any-return]
+
+    def get_statement_hint_text(self, hint_texts: Any) -> str:
+        """A hint stands at the end of the statement as it is: raw SQL."""
+        for text in hint_texts:
+            self._check_fragment(text)
+        return super().get_statement_hint_text(hint_texts)
+
+    def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> str:
+        """``column.op("…")``: the operator is raw SQL."""
+        self._check_fragment(operator.opstring.replace("*", ""))
+        return super().visit_custom_op_binary(element, operator, **kw)
+
+    def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> str:
+        """An operator of one side, as above."""
+        self._check_fragment(operator.opstring.replace("*", ""))
+        return super().visit_custom_op_unary_operator(element, operator, **kw)
+
+    def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> str:
+        """An operator behind its side, as above."""
+        self._check_fragment(operator.opstring.replace("*", ""))
+        return super().visit_custom_op_unary_modifier(element, operator, **kw)
+
+    def visit_extract(self, extract: Any, **kw: Any) -> str:
+        """``EXTRACT(field FROM …)``: the field is one word."""
+        if not str(extract.field).isidentifier():
+            refuse(RawSqlRefused(name="EXTRACT"))
+        return super().visit_extract(extract, **kw)
+
+    def _check_fragment(self, text: str) -> None:
+        check_raw(self.register, text, fragment=True)
+        self._loose.update(re.findall(r"[^\W\d][\w$]*", text.lower()))
 
     # -- the cell with its place ---------------------------------------------------------------------------------------
 
@@ -382,17 +518,17 @@ class GuardedCompiler(SQLCompiler):
             wanted.append(table.table.c[table.subject])
         plain = _column_kw(kw)
         parts = []
+        if self._grouped[-1] and not field.sealed:
+            # Equal values fall together: the cell belongs to no one row, and to see which values there are is to search.
+            self.amanah_shape.probes.add(field)
+            return self._concatenate(field, [("''", key) for key in wanted], super().visit_column(column, **plain))
         for key in wanted:
             found = _beside(column, key)
             if found is None:
-                refuse(
-                    SealedUseRefused(
-                        field=field.name, construct=f"a subquery that leaves out {table.name}.{key.name}, its row's key,"
-                    )
-                )
+                what = f"a subquery that leaves out {table.name}.{key.name}, its row's key,"
+                refuse(SealedUseRefused(field=field.name, construct=what))
             parts.append((super().visit_column(found, **plain), key))
-        value = super().visit_column(column, **plain)
-        return self._concatenate(field, parts, value)
+        return self._concatenate(field, parts, super().visit_column(column, **plain))
 
     def _concatenate(self, field: Field, parts: list[tuple[str, Column[Any]]], value: str) -> str:
         prefix = f"'{field.prefix.decode()}'"
@@ -417,12 +553,16 @@ def _column_kw(kw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key_text(text: str, key: Column[Any], *, dashes: bool) -> str:
-    """SQL for one key part as text, spelled as `writes.key_text` spells it."""
+    """SQL for one key part as text, spelled as `fields.key_text` spells it."""
+    if text == "''":
+        return text
     if isinstance(key.type, Integer):
         return f"CAST({text} AS TEXT)"
     if isinstance(key.type, Uuid):
-        return f"replace(CAST({text} AS TEXT), '-', '')" if dashes else f"replace({text}, '-', '')"
-    return text
+        return f"lower(replace(CAST({text} AS TEXT), '-', ''))"
+    if isinstance(key.type, CHAR):
+        return f"rtrim(CAST({text} AS TEXT))"
+    return f"CAST({text} AS TEXT)" if dashes else text
 
 
 def _beside(column: Any, key: Column[Any]) -> Any:
@@ -433,8 +573,10 @@ def _beside(column: Any, key: Column[Any]) -> Any:
     source = column.table
     if source is None:
         return None
-    base = source.element if isinstance(source, Alias) else source
-    if isinstance(base, Table | TableClause):
+    base = source
+    while isinstance(base, Alias):
+        base = base.element
+    if isinstance(base, TableClause):
         return source.c.get(key.name)
     inner = [p for p in getattr(column, "_proxies", ()) if p is not None]
     if not inner:
@@ -443,11 +585,15 @@ def _beside(column: Any, key: Column[Any]) -> Any:
     if wanted is None:
         return None
     for candidate in source.c:
-        for proxied in getattr(candidate, "_proxies", ()):
-            origin = _plain(proxied)
-            if origin is wanted or (origin.table is wanted.table and origin.name == wanted.name):
-                return candidate
+        origins = [_plain(p) for p in getattr(candidate, "_proxies", ())]
+        if any(o is wanted or (o.table is wanted.table and o.name == wanted.name) for o in origins if _is_column(o)):
+            # In a UNION ALL each SELECT brings its own key to the same place, or none of them is known.
+            return candidate if all(_is_column(o) and o.name == wanted.name for o in origins) else None
     return None
+
+
+def _is_column(element: Any) -> bool:
+    return isinstance(element, ColumnClause) and not element.is_literal
 
 
 __all__ = ["SIGN_IN", "GuardedCompiler", "protect_dialect"]

@@ -10,10 +10,11 @@ declared `shared`. Nothing guessed widens access.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Index, Integer, String, UniqueConstraint, Uuid
+from sqlalchemy import CheckConstraint, Column, Enum, Index, Integer, String, UniqueConstraint, Uuid
 from sqlalchemy.orm.mapper import _all_registries
 
 from ..encryption.codecs import codec_for
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import MetaData, Table
     from sqlalchemy.orm import Mapper
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +98,18 @@ def _take_in(register: Register, table: Table, said: Declaration, tenant_column:
     tenant = said.tenant or tenant_column
     personal = dict(said.columns) | {c.name: c.type for c in table.columns if isinstance(c.type, Personal)}
     if said.shared or tenant not in table.c:
-        if said.tenant or personal:
+        if personal:
             raise DeclarationError(
                 detail=f"{table.name} holds personal columns and has no tenant column {tenant!r}: name it with tenant="
             )
+        if said.tenant:
+            raise DeclarationError(detail=f"{table.name} has no column {said.tenant!r} to be its tenant")
         (register.shared if said.shared else register.undeclared).add(table.name.lower())
         return
+    if any(c.key != c.name for c in table.columns):
+        raise DeclarationError(detail=f"{table.name}: Column(key=…) is not supported; name the attribute otherwise instead")
+    if register.by_name(table.name) is not None:
+        raise DeclarationError(detail=f"there are two tables {table.name!r} in different cases")
     if table.schema:
         raise DeclarationError(detail=f"{table.fullname}: tables in a named schema cannot be protected yet")
     protected = Protected(
@@ -115,29 +124,70 @@ def _take_in(register: Register, table: Table, said: Declaration, tenant_column:
     if said.subject is not None and said.subject not in table.c:
         raise DeclarationError(detail=f"{table.name} has no column {said.subject!r} to be its subject")
     if personal:
-        _check_key(protected)
+        _check_key(protected, sealed=any(type_.sealed for type_ in personal.values()))
         _check_unmapped(table)
     for position, (name, type_) in enumerate(sorted(personal.items())):
         _take_in_column(register, protected, name, type_, position)
     if personal:
+        _check_constraints(protected)
         _move_constraints(protected)
     register.add(protected)
 
 
-def _check_key(protected: Protected) -> None:
-    """Row keys are integers, UUIDs or text: other types change their spelling between drivers and sessions."""
+def _check_key(protected: Protected, *, sealed: bool) -> None:
+    """Row keys are integers, UUIDs or text: other types change their spelling between drivers and sessions.
+
+    Where the database makes a key that is no integer, the row's name is not known when its values are sealed: the table is
+    bound to tenant and field only, and its values could be swapped between rows unseen.
+    """
     if not protected.key:
         raise DeclarationError(detail=f"{protected.name} has no primary key to seal its columns to")
     for column in protected.key_columns():
-        if not isinstance(column.type, Integer | String | Uuid):
-            raise DeclarationError(
-                detail=f"{protected.name}.{column.name} is {column.type!r}: keys are integers, UUIDs or text"
-            )
+        label = f"{protected.name}.{column.name}"
         if isinstance(column.type, Personal):
-            raise DeclarationError(detail=f"{protected.name}.{column.name} is part of the key and cannot be personal")
+            raise DeclarationError(detail=f"{label} is part of the key and cannot be personal")
+        if not isinstance(column.type, Integer | String | Uuid) or isinstance(column.type, Enum):
+            raise DeclarationError(detail=f"{label} is {column.type!r}: keys are integers, UUIDs or text")
+        if isinstance(column.type, String) and column.type.collation:
+            raise DeclarationError(detail=f"{label} has a collation: two spellings of a key would be one row")
+        if not sealed:
+            continue
+        if isinstance(column.type, Integer):
+            if column.identity is not None and column.identity.always:
+                raise DeclarationError(detail=f"{label} is GENERATED ALWAYS: its value cannot be known before the INSERT")
+        elif column.server_default is not None or (column.default is not None and column.default.is_clause_element):
+            protected.bound_to_row = False
     for constraint in protected.table.foreign_key_constraints:
-        if (constraint.onupdate or "").upper() == "CASCADE" and {c.name for c in constraint.columns} & set(protected.key):
+        moves = {c.name for c in constraint.columns} & {*protected.key, protected.subject}
+        if (constraint.onupdate or "").upper() in ("CASCADE", "SET NULL", "SET DEFAULT") and moves and sealed:
             raise DeclarationError(detail=f"{protected.name}: ON UPDATE CASCADE would move sealed rows to another key")
+
+
+def _check_constraints(protected: Protected) -> None:
+    """What the database would compare, compute or point to is ciphertext."""
+    table = protected.table
+    sealed = {name for name, f in protected.fields.items() if f.sealed}
+    for constraint in list(table.constraints):
+        if isinstance(constraint, CheckConstraint):
+            if getattr(constraint, "_type_bound", False):
+                if sealed & {c.name for c in constraint.columns}:
+                    table.constraints.discard(constraint)
+            elif sealed & set(re.findall(r"\w+", str(constraint.sqltext))):
+                raise DeclarationError(detail=f"{protected.name} has a CHECK on a sealed column, which would see ciphertext")
+    for other in table.metadata.tables.values():
+        for key in other.foreign_keys:
+            if key.column.table is table and key.column.name in sealed:
+                name = f"{protected.name}.{key.column.name}"
+                raise DeclarationError(detail=f"{name} is sealed and cannot be the target of a foreign key")
+    for name in sealed:
+        column = table.c[name]
+        if column.server_default is not None or column.computed is not None or column.server_onupdate is not None:
+            raise DeclarationError(detail=f"{protected.name}.{name}: the database cannot make the value of a sealed column")
+        default: Any = column.default
+        if column.onupdate is not None or (default is not None and not (default.is_scalar or default.is_callable)):
+            raise DeclarationError(
+                detail=f"{protected.name}.{name}: a sealed column takes a default that is a value or a function, no onupdate"
+            )
 
 
 def _check_unmapped(table: Table) -> None:
@@ -171,6 +221,8 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
     codec = codec_for(bound.inner)
     python_type = bound.inner.python_type
     label = f"{protected.name}.{name}"
+    if not _IDENTIFIER.fullmatch(bound.identifier or label):
+        raise DeclarationError(detail=f"{label}: give it an id= of ASCII letters, digits, dots, dashes and underscores")
     bound.field = Field(
         id=bound.identifier or label,
         name=label,
@@ -180,7 +232,7 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         sealed=bound.sealed,
         codec=codec,
         mask=mask_for(bound.category, python_type, bound.mask),
-        standin=None if column.nullable else standin_for(python_type),
+        standin=None if column.nullable else standin_for(python_type, aware=getattr(bound.inner, "timezone", True)),
         search=bound.search == "exact",
         platform=bound.platform,
         domain=bound.domain or bound.identifier or label,

@@ -6,10 +6,14 @@ name and never by object identity: pandas and reflection bring Table objects of 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from ..errors import Tampered
+from sqlalchemy import CHAR, Integer, Uuid
+
+from ..errors import SealedWriteRefused, Tampered, TenantCrossed
 from .netstring import after, netstring
 
 if TYPE_CHECKING:
@@ -18,6 +22,26 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Table
 
     from ..encryption.codecs import Codec
+
+_ONE_WORD = re.compile(r"[^\W\d][\w$]*")
+
+
+def key_text(column: Column[Any], value: Any) -> str:
+    """One part of a primary key as text, spelled as the compiler's SQL spells what the database then holds.
+
+    Raises `SealedWriteRefused` for a value of another kind: it would be found by the database and sealed to another place.
+    """
+    kind = column.type
+    try:
+        if isinstance(kind, Uuid):
+            return (value if isinstance(value, UUID) else UUID(value)).hex
+        if isinstance(kind, Integer):
+            return str(int(value))
+        text = value.hex if isinstance(value, UUID) else str.__str__(value)
+    except (TypeError, ValueError, AttributeError):
+        name = f"{column.table.name}.{column.name}"
+        raise SealedWriteRefused(field=name, detail="its key is not of the column's type") from None
+    return text.rstrip(" ") if isinstance(kind, CHAR) else text
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +106,22 @@ class Protected:
     bound_to_row: bool = True
     fields: dict[str, Field] = field(default_factory=dict)
 
+    def column_named(self, name: str) -> Field | None:
+        """The field whose column or search column has that name, in any case: SQL folds what is not quoted."""
+        folded = name.lower()
+        for known in self.fields.values():
+            if folded == known.column.lower() or (known.search and folded == known.index_column.lower()):
+                return known
+        return None
+
+    def tenant_value(self, tenant: str) -> Any:
+        """The tenant's identifier in the type of the application's column. Raises `TenantCrossed` where it is none."""
+        python_type = self.table.c[self.tenant].type.python_type
+        try:
+            return tenant if python_type is str else python_type(tenant)
+        except (TypeError, ValueError):
+            raise TenantCrossed(resource=self.resource) from None
+
     def columns_seen(self, seen: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The columns that the bits of a note name: in clear, and masked."""
         clear = tuple(f.column for f in self.fields.values() if seen & f.clear_bit)
@@ -112,14 +152,16 @@ class Register:
         self.fields: dict[bytes, Field] = {}
         self.personal_columns: frozenset[str] = frozenset()
         """Names of personal and search columns, in lower case."""
+        self.odd_names: tuple[str, ...] = ()
+        """Names of tables and personal columns that are not one word, in lower case."""
 
     def add(self, table: Protected) -> None:
-        """Take in a table."""
-        self.tables[table.name] = table
+        """Take in a table. Its name is kept in lower case: SQL folds the case of unquoted names, so do we."""
+        self.tables[table.name.lower()] = table
 
     def by_name(self, name: str) -> Protected | None:
-        """The protected table of that name; SQL folds the case of unquoted names, so do we."""
-        return self.tables.get(name) or self.tables.get(name.lower())
+        """The protected table of that name, in any case."""
+        return self.tables.get(name.lower())
 
     def field(self, identifier: bytes) -> Field:
         """The field with that id. Raises `Tampered` for an id that nobody declared."""
@@ -138,3 +180,5 @@ class Register:
         names = {f.column.lower() for f in self.fields.values()}
         names |= {f.index_column.lower() for f in self.fields.values() if f.search}
         self.personal_columns = frozenset(names)
+        everything = sorted({*self.tables, *self.undeclared, *names})
+        self.odd_names = tuple(name for name in everything if not _ONE_WORD.fullmatch(name))

@@ -7,15 +7,17 @@ into notes of the access, so that the fact that somebody tried is not undone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Delete, Insert, Select, Update, event
+from sqlalchemy import CompoundSelect, Delete, Insert, Select, Update, event
+from sqlalchemy.engine.interfaces import Compiled
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.ddl import ExecutableDDLElement
+from sqlalchemy.sql.ddl import DDL, ExecutableDDLElement
 
 from ..audit.entries import What
-from ..audit.staging import stage
+from ..audit.staging import row, staged
 from ..errors import (
     AccessClosed,
     AccessRequired,
@@ -23,33 +25,28 @@ from ..errors import (
     AutocommitRefused,
     FieldProbed,
     FieldWithheld,
-    SessionOfAnotherAccess,
+    SealedWriteRefused,
     TableUndeclared,
 )
-from .access import Access, Sight, current
+from .access import Access, Sight, current, require
 from .compiler import SIGN_IN, GuardedCompiler, protect_dialect
+from .fields import key_text
 from .keys import INTERNAL
-from .shape import check_raw, refuse
-from .writes import key_binds, key_text, prepare
+from .pending import Pending
+from .raw import check_raw
+from .sessions import OWNER, own
+from .shape import refuse
+from .writes import delicate, key_binds, prepare, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, ExceptionContext
 
     from .fields import Protected, Register
     from .shape import Shape
 
-_WRITES = "amanah.writes"
-
-
-@dataclass(slots=True)
-class _Write:
-    """A change that is not committed yet, and how many savepoints were open when it was made."""
-
-    access: Access
-    what: What
-    depth: int
+_OURS = {"amanah_internal": INTERNAL}
 
 
 class Gate:
@@ -58,6 +55,7 @@ class Gate:
     def __init__(self, register: Register) -> None:
         """``register`` says what is protected."""
         self.register = register
+        self._pending: WeakKeyDictionary[Connection, Pending] = WeakKeyDictionary()
 
     def protect(self, engine: Engine) -> None:
         """Listen to ``engine`` and give its dialect the guarded compiler. Calling it again does nothing."""
@@ -66,15 +64,46 @@ class Gate:
         protect_dialect(engine.dialect, self.register)
         engine.hide_parameters = True
         event.listen(engine, "before_execute", self.before_execute, retval=True)
-        event.listen(engine, "before_cursor_execute", self.before_cursor_execute)
-        event.listen(engine, "after_cursor_execute", self.after_cursor_execute)
-        event.listen(engine, "commit", self.commit)
-        event.listen(engine, "prepare_twophase", self.prepare_twophase)
-        event.listen(engine, "rollback", self.rollback)
-        event.listen(engine, "savepoint", self.savepoint)
-        event.listen(engine, "rollback_savepoint", self.rollback_savepoint)
-        event.listen(engine, "release_savepoint", self.release_savepoint)
+        for name in (
+            "engine_connect",
+            "before_cursor_execute",
+            "after_cursor_execute",
+            "after_execute",
+            "handle_error",
+            "commit",
+            "prepare_twophase",
+            "commit_twophase",
+            "rollback",
+            "rollback_twophase",
+            "savepoint",
+            "rollback_savepoint",
+            "release_savepoint",
+        ):
+            event.listen(engine, name, getattr(self, name))
         _listen_to_sessions()
+
+    def _of(self, connection: Connection) -> Pending:
+        known = self._pending.get(connection)
+        if known is None:
+            known = self._pending[connection] = Pending()
+        return known
+
+    # -- what must not be told ------------------------------------------------------------------------------------------
+
+    def engine_connect(self, connection: Connection) -> None:
+        """Whatever the logging: parameters and rows are not logged. An engine with options of its own is another object."""
+        engine = connection.engine
+        if not engine.hide_parameters or engine._should_log_debug is not _never:  # noqa: SLF001
+            engine.hide_parameters = True
+            engine._should_log_debug = _never  # type: ignore[method-assign]  # noqa: SLF001
+
+    def handle_error(self, context: ExceptionContext) -> None:
+        """An exception carries no parameters, and a refusal from inside SQLAlchemy is raised as itself."""
+        wrapped = context.sqlalchemy_exception
+        if wrapped is not None and hasattr(wrapped, "params"):
+            wrapped.params = None
+        if isinstance(context.original_exception, AmanahError):
+            raise context.original_exception
 
     # -- before: seal ---------------------------------------------------------------------------------------------------
 
@@ -84,18 +113,18 @@ class Gate:
         """Seal the values of an INSERT or UPDATE; keep sign-in's compiled forms apart from everybody else's."""
         if options.get("amanah_internal") is INTERNAL:
             return statement, many, one
-        access = current()
-        if access is None or access.closed:
-            return statement, many, one  # the decision below refuses whatever is protected
-        if isinstance(statement, Insert | Update):
+        if isinstance(statement, Insert | Update) and (table := target_of(self.register, statement)) is not None:
+            access = require(table.resource)
             rows = list(many) if many else ([dict(one)] if one else [])
-            statement, rows = prepare(connection, self.register, access, statement, rows)
+            statement, rows, looked_at = prepare(connection, table, access, statement, rows)
             many, one = (rows, {}) if len(rows) > 1 else ([], rows[0] if rows else {})
-        if access.kind == "sign_in":
-            if isinstance(statement, Select):
-                statement = statement.with_statement_hint(SIGN_IN, "amanah")
-            elif isinstance(statement, Insert | Update | Delete):
-                statement = statement.with_hint(SIGN_IN, statement.table, "amanah")
+            statement = _for_sign_in(statement, access)
+            pending = self._of(connection)
+            pending.prepared, pending.looked_at = statement, looked_at
+            return statement, many, one
+        access_now = current()
+        if access_now is not None:
+            statement = _for_sign_in(statement, access_now)
         return statement, many, one
 
     # -- before: decide -------------------------------------------------------------------------------------------------
@@ -112,8 +141,9 @@ class Gate:
             if shape.tables or shape.undeclared:
                 self._decide(connection, shape, context)
             return
-        if compiled is not None and isinstance(compiled.statement, ExecutableDDLElement):
-            if " select " in text.lower().replace("\n", " "):
+        statement = getattr(compiled, "statement", None)
+        if isinstance(statement, ExecutableDDLElement):
+            if isinstance(statement, DDL) or " select " in text.lower().replace("\n", " "):
                 check_raw(self.register, text, fragment=False)
             return
         check_raw(self.register, text, fragment=False)
@@ -121,62 +151,43 @@ class Gate:
     def _decide(self, connection: Connection, shape: Shape, context: Any) -> None:
         """1. A living access. 2. Its kind. 3. Actions. 4. Columns. 5. A transaction for writes."""
         if shape.undeclared:
-            refuse(TableUndeclared(table=sorted(shape.undeclared)[0]))
-        access = current()
-        first = next(iter(shape.tables.values()))
-        if access is None:
-            raise AccessRequired(resource=first.resource)
-        if access.closed:
-            raise AccessClosed
+            refuse(TableUndeclared(table=min(shape.undeclared)))
+        access = require(next(iter(shape.tables.values())).resource)
         if access.kind == "sign_in":
-            for table in shape.tables.values():
-                if not table.sign_in:
-                    refuse(AccessRequired(resource=table.resource))
-            unseen = [f for f in shape.probes if not f.platform]
-            if unseen:
-                refuse(FieldProbed(field=unseen[0].name, purpose=access.purpose or "-"))
+            _decide_sign_in(access, shape)
         elif access.first_check(shape):
-            self._decide_once(access, shape)
+            _decide_once(access, shape)
+            access.passed(shape)
         for resource, action in shape.actions:
             if action == "read":
                 access.notes.touched(resource, action)
-            else:
-                if _autocommits(connection):
-                    refuse(AutocommitRefused())
-                self._note_write(connection, access, shape, action, context)
+        if shape.target is not None:
+            self._decide_write(connection, access, shape, shape.target, context)
 
-    @staticmethod
-    def _decide_once(access: Access, shape: Shape) -> None:
-        try:
-            for (resource, action), table in shape.actions.items():
-                if not (table.sign_in and action == "read"):
-                    access.demand(resource, action)
-        except AmanahError as error:
-            refuse(error)
-        purpose = access.purpose or "-"
-        for field in shape.named:
-            if access.sight(field) is Sight.WITHHELD:
-                refuse(FieldWithheld(field=field.name, purpose=purpose))
-        for field in shape.probes:
-            if access.sight(field) is not Sight.CLEAR:
-                refuse(FieldProbed(field=field.name, purpose=purpose))
-        for field in shape.presence:
-            if access.sight(field) is Sight.WITHHELD:
-                refuse(FieldProbed(field=field.name, purpose=purpose))
+    def _decide_write(
+        self, connection: Connection, access: Access, shape: Shape, table: Protected, context: Any
+    ) -> None:
+        pending = self._of(connection)
+        if pending.context is context:
+            return  # a further batch of the same INSERT
+        compiled = context.compiled
+        if not compiled.isdelete:
+            # However SQLAlchemy resolved it: what is carried out is what was prepared, and sets what was looked at.
+            if pending.prepared is None or context.invoked_statement is not pending.prepared:
+                refuse(SealedWriteRefused(field=table.name, detail="a statement that was compiled beforehand"))
+            if set(shape.columns) & delicate(table) - pending.looked_at:
+                refuse(SealedWriteRefused(field=table.name, detail="it sets more columns than it names"))
+            pending.prepared = None
+        if _autocommits(connection):
+            refuse(AutocommitRefused())
+        pending.context = context
+        rows, subjects, count = _rows_of(table, context)
+        for resource, action in shape.actions:
+            if action != "read" and resource == table.resource:
+                columns = shape.columns
+                pending.add(access, What(resource, action, columns, rows=rows, subjects=subjects, count=count))
 
     # -- what was written -----------------------------------------------------------------------------------------------
-
-    def _note_write(
-        self, connection: Connection, access: Access, shape: Shape, action: str, context: Any
-    ) -> None:
-        table = next(t for (r, a), t in shape.actions.items() if a == action)
-        rows, subjects = _rows_of(table, action, context)
-        columns = tuple(c for c in shape.columns if c in table.table.c)
-        what = What(
-            resource=table.resource, action=action, columns=columns, rows=rows, subjects=subjects, count=len(rows)
-        )
-        writes = connection.info.setdefault(_WRITES, [])
-        writes.append(_Write(access, what, connection.info.get(_WRITES + ".depth", 0)))
 
     def after_cursor_execute(
         self, connection: Connection, cursor: Any, text: str, parameters: Any, context: Any, many: bool  # noqa: FBT001, ARG002
@@ -184,73 +195,146 @@ class Gate:
         """A change by criteria names no rows; how many it reached is known now."""
         compiled = getattr(context, "compiled", None)
         if isinstance(compiled, GuardedCompiler) and (compiled.isupdate or compiled.isdelete):
-            writes = connection.info.get(_WRITES)
-            if writes and not writes[-1].what.rows and writes[-1].what.resource in {
-                t.resource for t in compiled.amanah_shape.tables.values()
-            }:
-                writes[-1].what = replace(writes[-1].what, count=max(0, cursor.rowcount))
+            pending = self._pending.get(connection)
+            last = pending.last() if pending is not None and pending.context is context else None
+            if last is not None and not last.what.rows:
+                last.what = replace(last.what, count=max(0, cursor.rowcount))
+
+    def after_execute(
+        self, connection: Connection, statement: Any, many: Any, one: Any, options: Any, result: Any  # noqa: ARG002
+    ) -> None:
+        """Keys that the database gave to new rows are known now, and so is what an UPDATE … RETURNING reached."""
+        context = result.context
+        compiled = getattr(context, "compiled", None)
+        if not isinstance(compiled, GuardedCompiler) or compiled.amanah_shape.target is None:
+            return
+        pending = self._pending.get(connection)
+        last = pending.last() if pending is not None and pending.context is context else None
+        if last is None or last.what.rows:
+            return
+        table = compiled.amanah_shape.target
+        if compiled.isinsert:
+            rows = tuple(_row_text(table, key) for key in context.inserted_primary_key_rows if None not in (key or (None,)))
+            if len(rows) == last.what.count:
+                last.what = replace(last.what, rows=rows)
+        elif compiled.effective_returning and context._rowcount is not None:  # noqa: SLF001
+            last.what = replace(last.what, count=max(last.what.count, context._rowcount))  # noqa: SLF001
 
     def commit(self, connection: Connection) -> None:
-        """Stage one entry per access with what it wrote, inside the transaction that is about to be committed."""
-        writes: list[_Write] = connection.info.pop(_WRITES, [])
-        connection.info.pop(_WRITES + ".depth", None)
-        if not writes:
-            return
-        by_access: dict[str, list[_Write]] = {}
-        for write in writes:
-            by_access.setdefault(write.access.id, []).append(write)
-        entries = [
-            group[0].access.entry("write", "committed", what=_together([w.what for w in group]))
-            for group in by_access.values()
-        ]
-        stage(connection.execution_options(amanah_internal=INTERNAL), entries)
+        """Stage one entry per access with what it wrote, inside the transaction that is about to be committed.
+
+        Where that fails the commit fails, and what was written stays here for the roll-back to tell of.
+        """
+        pending = self._pending.get(connection)
+        if pending is not None and pending.writes:
+            bodies = [row(entry) for entry in pending.entries()]
+            connection.execute(staged.insert(), bodies, execution_options=_OURS)
+        self._pending.pop(connection, None)
 
     def prepare_twophase(self, connection: Connection, xid: Any) -> None:  # noqa: ARG002
         """With two phases the first one makes the change durable."""
         self.commit(connection)
 
+    def commit_twophase(self, connection: Connection, xid: Any, is_prepared: bool) -> None:  # noqa: FBT001, ARG002
+        """Committed without the first phase: as any commit."""
+        if not is_prepared:
+            self.commit(connection)
+
     def rollback(self, connection: Connection) -> None:
         """Nothing was changed; that it was tried is noted."""
-        connection.info.pop(_WRITES + ".depth", None)
-        _note_undone(connection.info.pop(_WRITES, []))
+        pending = self._pending.pop(connection, None)
+        if pending is not None:
+            pending.undo()
 
-    def savepoint(self, connection: Connection, name: str) -> None:  # noqa: ARG002
-        """One level deeper."""
-        connection.info[_WRITES + ".depth"] = connection.info.get(_WRITES + ".depth", 0) + 1
+    def rollback_twophase(self, connection: Connection, xid: Any, is_prepared: bool) -> None:  # noqa: FBT001, ARG002
+        """As any roll-back; what was prepared took its entries with it."""
+        self.rollback(connection)
+
+    def savepoint(self, connection: Connection, name: str) -> None:
+        """One level deeper. SQLite's driver does not begin for a SAVEPOINT, and its RELEASE would then commit."""
+        raw = connection.connection.dbapi_connection
+        if connection.dialect.name == "sqlite" and not _in_transaction(raw):
+            connection.exec_driver_sql("BEGIN", execution_options=_OURS)
+        self._of(connection).savepoints.append(name)
 
     def rollback_savepoint(self, connection: Connection, name: str, context: Any) -> None:  # noqa: ARG002
         """What was written since the savepoint was not."""
-        depth = connection.info.get(_WRITES + ".depth", 1)
-        writes: list[_Write] = connection.info.get(_WRITES, [])
-        _note_undone([w for w in writes if w.depth >= depth])
-        connection.info[_WRITES] = [w for w in writes if w.depth < depth]
-        connection.info[_WRITES + ".depth"] = depth - 1
+        self._of(connection).undo(name)
 
     def release_savepoint(self, connection: Connection, name: str, context: Any) -> None:  # noqa: ARG002
         """What was written since the savepoint now belongs to the level above."""
-        depth = connection.info.get(_WRITES + ".depth", 1) - 1
-        connection.info[_WRITES + ".depth"] = depth
-        for write in connection.info.get(_WRITES, ()):
-            write.depth = min(write.depth, depth)
+        self._of(connection).release(name)
 
 
-def _rows_of(table: Protected, action: str, context: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Row keys and subjects that the parameters of a write name; empty where it goes by criteria."""
+def _never() -> bool:
+    return False
+
+
+def _for_sign_in(statement: Any, access: Access) -> Any:
+    """Sign-in meets rows of every tenant, so its compiled forms carry a mark; only kinds that take one are let through."""
+    if access.kind != "sign_in":
+        return statement
+    if isinstance(statement, Select):
+        return statement.with_statement_hint(SIGN_IN, "amanah")
+    if isinstance(statement, Insert | Update | Delete):
+        return statement.with_hint(SIGN_IN, statement.table, "amanah")
+    if isinstance(statement, CompoundSelect | Compiled):
+        refuse(AccessRequired(resource="a UNION at sign-in"))
+    return statement
+
+
+def _decide_sign_in(access: Access, shape: Shape) -> None:
+    for table in shape.tables.values():
+        if not table.sign_in:
+            refuse(AccessRequired(resource=table.resource))
+    unseen = [f for f in shape.probes if not f.platform]
+    if unseen:
+        refuse(FieldProbed(field=unseen[0].name, purpose=access.purpose or "-"))
+
+
+def _decide_once(access: Access, shape: Shape) -> None:
+    if shape.unwalled:
+        refuse(AccessClosed())  # compiled for a sign-in, which has ended
+    try:
+        for (resource, action), table in shape.actions.items():
+            if not (table.sign_in and action == "read"):
+                access.demand(resource, action)
+    except AmanahError as error:
+        refuse(error)
+    purpose = access.purpose or "-"
+    for field in shape.named:
+        if access.sight(field) is Sight.WITHHELD:
+            refuse(FieldWithheld(field=field.name, purpose=purpose))
+    for field in shape.probes:
+        if access.sight(field) is not Sight.CLEAR:
+            refuse(FieldProbed(field=field.name, purpose=purpose))
+    for field in shape.presence:
+        if access.sight(field) is Sight.WITHHELD:
+            refuse(FieldProbed(field=field.name, purpose=purpose))
+
+
+def _rows_of(table: Protected, context: Any) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+    """Row keys and subjects that the parameters of a write name, and how many; no keys where it goes by criteria."""
     parameters: Sequence[dict[str, Any]] = context.compiled_parameters or ()
     columns = table.table.c
-    if action == "create":
-        names: dict[str, str] = {name: columns[name].key for name in table.key}
-    else:
-        names = _where_names(table, context)
+    creates = context.compiled.isinsert
+    names = {name: columns[name].key for name in table.key} if creates else _where_names(table, context)
+    count = len(parameters) if creates else 0
     wanted = [n for n in table.key if n != table.tenant or len(table.key) == 1]
-    if not all(n in names for n in wanted):
-        return (), ()
-    rows = tuple("/".join(key_text(p.get(names[n])) for n in wanted) for p in parameters)
     subjects: dict[str, None] = {}
     if table.subject is not None:
         name = names.get(table.subject, columns[table.subject].key)
-        subjects = dict.fromkeys(key_text(p[name]) for p in parameters if p.get(name) is not None)
-    return rows, tuple(subjects)
+        column = columns[table.subject]
+        subjects = dict.fromkeys(key_text(column, p[name]) for p in parameters if p.get(name) is not None)
+    if any(n not in names or p.get(names[n]) is None for n in wanted for p in parameters):
+        return (), tuple(subjects), count
+    rows = tuple("/".join(key_text(columns[n], p[names[n]]) for n in wanted) for p in parameters)
+    return rows, tuple(subjects), len(rows)
+
+
+def _row_text(table: Protected, key: Sequence[Any]) -> str:
+    pairs = zip(table.key_columns(), key, strict=True)
+    return "/".join(key_text(c, v) for c, v in pairs if c.name != table.tenant or len(table.key) == 1)
 
 
 def _where_names(table: Protected, context: Any) -> dict[str, str]:
@@ -264,41 +348,32 @@ def _where_names(table: Protected, context: Any) -> dict[str, str]:
     return names
 
 
-def _together(parts: list[What]) -> tuple[What, ...]:
-    """Join what says the same of different rows: a flush of a hundred rows is one line of the entry."""
-    joined: dict[tuple[Any, ...], What] = {}
-    for part in parts:
-        key = (part.resource, part.action, part.columns)
-        known = joined.get(key)
-        joined[key] = (
-            part
-            if known is None
-            else replace(
-                known,
-                rows=known.rows + part.rows,
-                subjects=tuple(dict.fromkeys(known.subjects + part.subjects)),
-                count=known.count + part.count,
-            )
-        )
-    return tuple(joined.values())
-
-
-def _note_undone(writes: list[_Write]) -> None:
-    for write in writes:
-        if not write.access.closed:
-            write.access.notes.add(replace(write.what, action=f"{write.what.action}_undone"))
-
-
 def _autocommits(connection: Connection) -> bool:
+    """Whether a change would be durable by itself: by SQLAlchemy's isolation level, or by the driver's own setting."""
     level = connection.get_execution_options().get("isolation_level")
     if level is None:
-        level = connection.engine.get_execution_options().get("isolation_level", connection.dialect._on_connect_isolation_level)  # noqa: E501, SLF001
-    return str(level or "").upper() == "AUTOCOMMIT"
+        default = connection.dialect._on_connect_isolation_level  # noqa: SLF001
+        level = connection.engine.get_execution_options().get("isolation_level", default)
+    if str(level or "").upper() == "AUTOCOMMIT":
+        return True
+    raw: Any = connection.connection.dbapi_connection
+    if getattr(raw, "autocommit", None) is True:
+        return True
+    return connection.dialect.name == "sqlite" and raw.isolation_level is None and not _in_transaction(raw)
+
+
+def _in_transaction(raw: Any) -> bool:
+    """Whether a SQLite connection has an open transaction; aiosqlite keeps the connection inside."""
+    for _ in range(3):
+        known = getattr(raw, "in_transaction", None)
+        if known is not None:
+            return bool(known)
+        raw = getattr(raw, "_connection", None) or getattr(raw, "_conn", None)
+    return False
 
 
 # -- sessions ------------------------------------------------------------------------------------------------------------
 
-_OWNER = "amanah.access"
 _listening = False
 
 
@@ -312,29 +387,12 @@ def _listen_to_sessions() -> None:
 
 def _after_begin(session: Session, transaction: Any, connection: Connection) -> None:  # noqa: ARG001
     if issubclass(connection.dialect.statement_compiler, GuardedCompiler):
-        _own(session)
+        own(session)
 
 
 def _do_orm_execute(state: Any) -> None:
-    if state.session.info.get(_OWNER) is not None:
-        _own(state.session)
-
-
-def _own(session: Session) -> None:
-    """A Session belongs to one access: what it holds in memory was shown to that one only."""
-    access = current()
-    owner = session.info.get(_OWNER)
-    if access is None or access.closed:
-        if owner is not None:
-            raise SessionOfAnotherAccess
-        return
-    if owner is None:
-        if len(session.identity_map):
-            refuse(SessionOfAnotherAccess())
-        session.info[_OWNER] = access.id
-        access.adopt(session)
-    elif owner != access.id:
-        refuse(SessionOfAnotherAccess())
+    if state.session.info.get(OWNER) is not None:
+        own(state.session)
 
 
 __all__ = ["Gate"]

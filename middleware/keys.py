@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, Column, Connection, Sequence, String, Table, func, select
 
 from ..database import core
+from ..errors import SealedWriteRefused
 
 if TYPE_CHECKING:
     from typing import Final
@@ -26,18 +27,25 @@ counter = Table(
 )
 
 
+def _quoted(connection: Connection, sequence: Sequence) -> str:
+    return str(connection.dialect.identifier_preparer.format_sequence(sequence))
+
+
 def reserve(connection: Connection, column: Column[Any], count: int) -> list[int]:
     """``count`` fresh values for the integer key ``column``; they are never handed out again, used or not."""
     table = column.table
     assert isinstance(table, Table)
     if connection.dialect.name == "postgresql":
         name: Any = (
-            column.default.name
+            _quoted(connection, column.default)
             if isinstance(column.default, Sequence)
             else func.pg_get_serial_sequence(connection.dialect.identifier_preparer.format_table(table), column.name)
         )
         numbers = func.generate_series(1, count).table_valued("n")
-        return [int(v) for v in connection.execute(select(func.nextval(name)).select_from(numbers)).scalars()]
+        values = list(connection.execute(select(func.nextval(name)).select_from(numbers)).scalars())
+        if None in values:
+            raise SealedWriteRefused(field=table.name, detail=f"{column.name} has no sequence of its own")
+        return [int(v) for v in values]
     options = {"amanah_internal": INTERNAL}
     label = f"{table.name}.{column.name}"
     moved = connection.execute(

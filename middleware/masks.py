@@ -44,7 +44,7 @@ def year(value: dt.date) -> dt.date:
     return value.replace(month=1, day=1)
 
 
-def district(value: float) -> float:
+def district(value: Any) -> Any:
     """A coordinate to one decimal: about 11 km."""
     return round(value, 1)
 
@@ -57,6 +57,10 @@ def zero(value: Any) -> Any:
 def empty(value: Any) -> Any:
     """An empty value of the value's own type."""
     return type(value)()
+
+
+def nothing(_value: Any) -> None:
+    """None, for types of which every value says something: one of an enumeration, an identifier."""
 
 
 BY_NAME: dict[str, Mask] = {
@@ -80,6 +84,7 @@ _BY_CATEGORY: tuple[tuple[str, type, Mask], ...] = (
     ("user.health_and_medical.record_id", str, last4),
     ("user.health_and_medical.insurance_beneficiary_id", str, last4),
     ("user.location", float, district),
+    ("user.location", Decimal, district),
 )
 _BY_TYPE: dict[type, Mask] = {
     str: dots,
@@ -90,6 +95,7 @@ _BY_TYPE: dict[type, Mask] = {
     int: zero,
     Decimal: zero,
     bool: zero,
+    dt.time: empty,
     dict: empty,
     list: empty,
 }
@@ -98,6 +104,7 @@ _STANDINS: dict[type, Any] = {
     bytes: b"",
     dt.datetime: dt.datetime(1900, 1, 1, tzinfo=dt.UTC),
     dt.date: dt.date(1900, 1, 1),
+    dt.time: dt.time(0),
     float: 0.0,
     int: 0,
     Decimal: Decimal(0),
@@ -107,19 +114,39 @@ _STANDINS: dict[type, Any] = {
 }
 
 
+_FITS: dict[str, tuple[type, ...]] = {
+    "last4": (str,),
+    "initials": (str,),
+    "email": (str,),
+    "dots": (str,),
+    "year": (dt.date,),
+    "district": (float, Decimal),
+    "zero": (int, float, Decimal),
+    "empty": (str, bytes, dict, list),
+}
+
+
 def mask_for(category: str, python_type: type, name: str | None) -> Mask:
-    """The mask named by a declaration, or the category's, or the type's. Raises `DeclarationError` for an unknown name."""
+    """The mask named by a declaration, or the category's, or the type's.
+
+    Raises `DeclarationError` for an unknown name, and for a mask that does not fit the type: a masked value is of its kind.
+    """
     if name is not None:
-        try:
-            return BY_NAME[name]
-        except KeyError:
-            raise DeclarationError(detail=f"there is no mask {name!r}; there are {', '.join(BY_NAME)}") from None
+        if name not in BY_NAME:
+            raise DeclarationError(detail=f"there is no mask {name!r}; there are {', '.join(BY_NAME)}")
+        if not issubclass(python_type, _FITS[name]):
+            raise DeclarationError(detail=f"the mask {name!r} does not fit values of type {python_type.__name__}")
+        return BY_NAME[name]
     for prefix, kind, mask in _BY_CATEGORY:
         if (category == prefix or category.startswith(prefix + ".")) and kind is python_type:
             return mask
-    return _BY_TYPE.get(python_type, empty)
+    return _BY_TYPE.get(python_type, nothing)
 
 
-def standin_for(python_type: type) -> Any:
-    """What stands in a column that may not be NULL where the value is withheld: the same for every row."""
-    return _STANDINS.get(python_type)
+def standin_for(python_type: type, *, aware: bool = True) -> Any:
+    """What stands in a column that may not be NULL where the value is withheld: the same for every row.
+
+    ``aware``: a point in time has a zone. None for a type of which every value says something.
+    """
+    value = _STANDINS.get(python_type)
+    return value.replace(tzinfo=None) if isinstance(value, dt.datetime) and not aware else value

@@ -158,6 +158,9 @@ class Personal(TypeDecorator[Any]):
         return cell_opener(register)
 
 
+_MUTABLE = frozenset({dict, list})
+
+
 def cell_opener(register: Register) -> Callable[[Any], Any]:
     """The function that turns a carried cell into what the current access sees of it.
 
@@ -182,7 +185,8 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:
             subject, payload = after(data, end)
         sight = access.sight(field)
         if sight is Sight.WITHHELD:
-            return field.standin
+            standin = field.standin
+            return standin.copy() if type(standin) in _MUTABLE else standin
         if field.sealed:
             place = data[:end] if field.table.bound_to_row else field.prefix
             value = field.codec.decode(access.cipher.open(field.id, place, data[payload:]))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from ..errors import AmanahError, RawSqlRefused
 from .access import current
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from .fields import Field, Protected, Register
+    from ..errors import AmanahError
+    from .fields import Field, Protected
 
 
 class Shape:
     """The analysis of one compiled statement. Compared by identity; never changed after compilation."""
 
-    __slots__ = ("actions", "columns", "named", "presence", "probes", "tables", "undeclared")
+    __slots__ = ("actions", "columns", "named", "presence", "probes", "tables", "target", "undeclared", "unwalled")
 
     def __init__(self) -> None:
         """Nothing touched yet."""
@@ -33,11 +32,17 @@ class Shape:
         self.undeclared: set[str] = set()
         self.columns: tuple[str, ...] = ()
         """Columns written by an INSERT or UPDATE, in the table's order."""
+        self.target: Protected | None = None
+        """The table that an INSERT, UPDATE or DELETE writes."""
+        self.unwalled = False
+        """Compiled for sign-in, which meets rows of every tenant: such a form never serves another access."""
 
     def touch(self, table: Protected, action: str) -> None:
         """Note that ``action`` is carried out on ``table``."""
         self.tables[table.name] = table
-        self.actions[table.resource, action] = table
+        known = self.actions.get((table.resource, action))
+        if known is None or known.sign_in:  # what is exempt for sign-in must not exempt its resource's other tables
+            self.actions[table.resource, action] = table
 
 
 def refuse(error: AmanahError) -> NoReturn:
@@ -47,26 +52,3 @@ def refuse(error: AmanahError) -> NoReturn:
         access.refusal = error
     raise error
 
-
-_WORD = re.compile(r"[^\W\d][\w$]*")
-_HARMLESS = re.compile(r"\s*(?:PRAGMA|SAVEPOINT|RELEASE|ROLLBACK|BEGIN|COMMIT|SHOW)\b", re.IGNORECASE)
-
-
-def check_raw(register: Register, text: str, *, fragment: bool) -> None:
-    """Refuse raw SQL that names, anywhere and in any spelling that SQL folds, something protected.
-
-    A whole statement is checked for tables; a ``fragment`` inside a built statement also for personal columns and for the
-    star, which would hand out columns unseen. Raises `RawSqlRefused`.
-    """
-    if not fragment and _HARMLESS.match(text) and ";" not in text.rstrip().rstrip(";"):
-        return
-    if "u&" in text.lower():
-        refuse(RawSqlRefused(name="U&"))
-    for word in _WORD.findall(text):
-        folded = word.lower()
-        if folded in register.tables or folded in register.undeclared or folded.startswith("amanah_"):
-            refuse(RawSqlRefused(name=folded))
-        if fragment and folded in register.personal_columns:
-            refuse(RawSqlRefused(name=folded))
-    if fragment and "*" in text:
-        refuse(RawSqlRefused(name="*"))

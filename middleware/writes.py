@@ -8,15 +8,17 @@ was accepted and unreadable afterwards.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from sqlalchemy import BindParameter, Column, Connection, Insert, Integer, Table, Update, select
+from sqlalchemy import BindParameter, Column, Connection, Insert, Integer, Table, Update, inspect, select
+from sqlalchemy.orm import ColumnProperty
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from ..errors import MaskedWrite, SealedWriteRefused, TenantCrossed
 from .access import Access, Sight
+from .fields import key_text
 from .keys import reserve
 from .personal import Sealed, Search
 from .shape import refuse
@@ -27,33 +29,49 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 
+def target_of(register: Register, statement: Any) -> Protected | None:
+    """The protected table that an INSERT or UPDATE is about to write, or None.
+
+    Raises `SealedWriteRefused` where it goes by an alias or by another Table object of that name: whose columns these are
+    could only be guessed.
+    """
+    target = statement.table
+    while not hasattr(target, "schema") and hasattr(target, "element"):
+        target = target.element
+    table = register.by_name(getattr(target, "name", ""))
+    if table is None:
+        return None
+    if not isinstance(statement.table, Table) or statement.table != table.table:
+        refuse(SealedWriteRefused(field=table.name, detail="it is written by an alias or by a Table that is not the declared one"))
+    return table
+
+
 def prepare(
-    connection: Connection, register: Register, access: Access, statement: Any, rows: Rows
-) -> tuple[Any, Rows]:
-    """The statement and its parameters as they may be compiled and executed.
+    connection: Connection, table: Protected, access: Access, statement: Insert | Update, rows: Rows
+) -> tuple[Any, Rows, frozenset[str]]:
+    """The INSERT or UPDATE of ``table`` and its parameters as they may be compiled and executed; the columns looked at.
 
     ``rows`` are parameter dictionaries (empty for none). Raises the refusals of `errors` that end in ``Refused``,
     `TenantCrossed` and `MaskedWrite`.
     """
-    table = register.by_name(statement.table.name) if isinstance(getattr(statement, "table", None), Table) else None
-    if table is None:
-        return statement, rows
     if isinstance(statement, Insert):
-        return _Inserting(connection, table, access).run(statement, rows)
-    if isinstance(statement, Update):
-        return _Updating(connection, table, access).run(statement, rows)
-    return statement, rows
+        ready, rows = _Inserting(connection, table, access).run(statement, rows)
+        return ready, rows, frozenset(c.name for c in table.table.columns)
+    updating = _Updating(connection, table, access)
+    ready, rows = updating.run(statement, rows)
+    return ready, rows, frozenset(updating.looked_at)
 
 
-def key_text(value: Any) -> str:
-    """One part of a primary key as text, spelled as the compiler's SQL spells it."""
-    return value.hex if isinstance(value, UUID) else str(value)
+def delicate(table: Protected) -> frozenset[str]:
+    """The columns that an UPDATE may set only after a look: the tenant, personal columns, and what the row's place is."""
+    sealed = any(f.sealed for f in table.fields.values())
+    return frozenset({table.tenant, *table.fields, *((*table.key, table.subject or table.tenant) if sealed else ())})
 
 
 def seal(access: Access, field: Field, key: list[str], value: Any) -> Sealed | None:
     """``value`` sealed for its field and row under the access's tenant. NULL stays NULL."""
-    if value is None or type(value) is Sealed:
-        return value
+    if value is None:
+        return None
     place = field.place(key) if field.table.bound_to_row else field.prefix
     return Sealed(access.cipher.seal(field.id, place, field.codec.encode(value)))
 
@@ -61,11 +79,69 @@ def seal(access: Access, field: Field, key: list[str], value: Any) -> Sealed | N
 def _value_of(candidate: Any) -> Any:
     """A plain value out of ``values()``; `_EXPRESSION` for SQL."""
     if isinstance(candidate, BindParameter):
-        return candidate.effective_value
+        return candidate.effective_value if not candidate.required else _EXPRESSION
     return _EXPRESSION if hasattr(candidate, "_compiler_dispatch") or hasattr(candidate, "__clause_element__") else candidate
 
 
 _EXPRESSION = object()
+
+
+def _column(statement: Any, table: Protected, given: Any) -> Column[Any]:
+    """The column that a key of ``values()`` names: a Column, its key, or the attribute of a mapped class.
+
+    Anything else (a hybrid that sets several columns, a column of another table) is refused: SQLAlchemy resolves it only
+    while it compiles, when it is too late to look.
+    """
+    columns = table.table.c
+    name = given
+    if not isinstance(given, str):
+        name = given._annotations.get("proxy_key")  # noqa: SLF001
+        if "entity_namespace" not in given._annotations or name is None:  # noqa: SLF001
+            if getattr(given, "table", None) == table.table and given.key in columns:
+                return columns[given.key]
+            name = ""
+    entity = statement._propagate_attrs.get("plugin_subject")  # noqa: SLF001
+    if entity is not None and name in (mapper := inspect(entity).mapper).all_orm_descriptors:
+        known = mapper.attrs.get(name)
+        for column in known.columns if isinstance(known, ColumnProperty) else ():
+            if column.table is table.table:
+                return columns[column.key]
+    elif name in columns:
+        return columns[name]
+    refuse(SealedWriteRefused(field=table.name, detail="values() names something else than one of its columns"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What a default that takes a context finds there, before SQLAlchemy has made its own."""
+
+    connection: Connection
+    current_parameters: dict[str, Any]
+    current_column: Column[Any]
+
+    def get_current_parameters(self, isolate_multiinsert_groups: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002
+        """The row's other values."""
+        return self.current_parameters
+
+    @property
+    def dialect(self) -> Any:
+        """The connection's."""
+        return self.connection.dialect
+
+    @property
+    def engine(self) -> Any:
+        """The connection's."""
+        return self.connection.engine
+
+
+def _client_default(connection: Connection, column: Column[Any], row: dict[str, Any]) -> Any:
+    """The value of a client-side default; `_EXPRESSION` where there is none that Python can compute."""
+    default: Any = column.default
+    if default is not None and default.is_scalar:
+        return default.arg
+    if default is not None and default.is_callable:
+        return default.arg(_Context(connection, row, column))
+    return _EXPRESSION
 
 
 class _Inserting:
@@ -75,6 +151,7 @@ class _Inserting:
         self.connection = connection
         self.table = table
         self.access = access
+        self.expressions: set[str] = set()
 
     def run(self, statement: Any, rows: Rows) -> tuple[Any, Rows]:
         """1. Values into dictionaries. 2. Upsert checked. 3. Tenant. 4. Key. 5. Seal."""
@@ -82,18 +159,18 @@ class _Inserting:
         self._check_upsert(statement)
         rows = rows or [{}]
         for row in rows:
-            self._tenant(row, statement)
+            self._tenant(row)
         if any(f.sealed for f in self.table.fields.values()):
-            self._keys(rows)
+            if self.table.bound_to_row:
+                self._keys(rows)
             for row in rows:
-                self._seal(row, statement)
+                self._seal(row)
         return statement, rows
 
     def _values_to_rows(self, statement: Any, rows: Rows) -> tuple[Any, Rows]:
-        columns = self.table.table.c
         if statement._multi_values:  # noqa: SLF001
             many = [
-                {_key_of(columns, k): _value_of(v) for k, v in one.items()}
+                {_column(statement, self.table, k).key: _value_of(v) for k, v in one.items()}
                 for group in statement._multi_values  # noqa: SLF001
                 for one in group
             ]
@@ -105,12 +182,14 @@ class _Inserting:
         if not statement._values:  # noqa: SLF001
             return statement, [dict(row) for row in rows]
         stay, move = {}, {}
-        for column, candidate in statement._values.items():  # noqa: SLF001
+        for given, candidate in statement._values.items():  # noqa: SLF001
+            column = _column(statement, self.table, given)
             value = _value_of(candidate)
             if value is _EXPRESSION:
-                stay[column] = candidate
+                stay[given] = candidate
+                self.expressions.add(column.name)
             else:
-                move[_key_of(columns, column)] = value
+                move[column.key] = value
         bare = statement._generate()  # noqa: SLF001
         bare._values = type(statement._values)(stay) if stay else None  # noqa: SLF001
         return bare, [{**move, **row} for row in (rows or [{}])]
@@ -123,14 +202,16 @@ class _Inserting:
         target = {str(getattr(c, "name", c)) for c in (clause.inferred_target_elements or ())}
         if self.table.tenant not in target:
             refuse(SealedWriteRefused(field=self.table.name, detail="an upsert whose target lacks the tenant column"))
-        changed = {str(getattr(k, "name", k)) for k, _ in clause.update_values_to_set}
-        for name in changed & (set(self.table.fields) | {self.table.tenant, *self.table.key}):
-            refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="an upsert that sets it"))
+        pairs = clause.update_values_to_set
+        for given, _ in pairs.items() if hasattr(pairs, "items") else pairs:
+            name = _column(statement, self.table, given).name
+            if name in self.table.fields or name in (self.table.tenant, *self.table.key):
+                refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="an upsert that sets it"))
 
-    def _tenant(self, row: dict[str, Any], statement: Any) -> None:
+    def _tenant(self, row: dict[str, Any]) -> None:
         """The row is of the access's tenant; sign-in names the tenant itself, on the tables declared for it."""
         column = self.table.table.c[self.table.tenant]
-        if any(getattr(c, "name", c) == column.name for c in (statement._values or ())):  # noqa: SLF001
+        if column.name in self.expressions:
             refuse(TenantCrossed(resource=self.table.resource))
         if self.access.tenant is None:
             if self.access.kind == "sign_in" and self.table.sign_in and row.get(column.key) is not None:
@@ -138,41 +219,42 @@ class _Inserting:
             refuse(TenantCrossed(resource=self.table.resource))
         given = row.get(column.key)
         if given is None:
-            row[column.key] = tenant_value(column, self.access.tenant)
+            row[column.key] = self.table.tenant_value(self.access.tenant)
         elif str(given) != self.access.tenant:
             refuse(TenantCrossed(resource=self.table.resource))
 
     def _keys(self, rows: Rows) -> None:
         """Fill in key parts that are made by the client, and reserve integers that the database would assign."""
         for column in self.table.key_columns():
+            if column.name in self.expressions:
+                refuse(SealedWriteRefused(field=self.table.name, detail=f"{column.name} is an SQL expression"))
+            for row in rows:
+                if row.get(column.key) is None:
+                    value = _client_default(self.connection, column, row)
+                    if value is not _EXPRESSION:
+                        row[column.key] = value
             missing = [row for row in rows if row.get(column.key) is None]
             if not missing:
                 continue
-            default = column.default
-            if default is not None and default.is_scalar:
-                values: list[Any] = [default.arg] * len(missing)
-            elif default is not None and default.is_callable:
-                values = [default.arg(None) for _ in missing]
-            elif isinstance(column.type, Integer) and column is self.table.table.autoincrement_column:
-                values = reserve(self.connection, column, len(missing))
-            else:
-                refuse(SealedWriteRefused(field=f"{self.table.name}", detail=f"{column.name} is made by the database"))
-            for row, value in zip(missing, values, strict=True):
-                row[column.key] = value
+            if not isinstance(column.type, Integer) or column is not self.table.table.autoincrement_column:
+                refuse(SealedWriteRefused(field=self.table.name, detail=f"{column.name} has no value and no default"))
+            for row, number in zip(missing, reserve(self.connection, column, len(missing)), strict=True):
+                row[column.key] = number
 
-    def _seal(self, row: dict[str, Any], statement: Any) -> None:
-        key = [key_text(row[c.key]) for c in self.table.key_columns()]
-        expressions = {getattr(c, "name", c) for c in (statement._values or ())}  # noqa: SLF001
+    def _seal(self, row: dict[str, Any]) -> None:
+        key = [key_text(c, row[c.key]) for c in self.table.key_columns()] if self.table.bound_to_row else []
         for name, field in self.table.fields.items():
             if not field.sealed:
                 continue
             column = self.table.table.c[name]
-            if name in expressions:
+            if name in self.expressions:
                 refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
             if column.key not in row and column.default is not None:
-                row[column.key] = column.default.arg(None) if column.default.is_callable else column.default.arg
+                row[column.key] = _client_default(self.connection, column, row)
             if column.key in row:
                 value = row[column.key]
+                if _value_of(value) is _EXPRESSION:
+                    refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
                 row[column.key] = seal(self.access, field, key, value)
                 _token(field, row, value, self.table)
 
@@ -182,20 +264,6 @@ def _token(field: Field, row: dict[str, Any], value: Any, table: Protected) -> N
         row[field.index_column] = None if value is None else Search(field).token(value)
 
 
-def _key_of(columns: Any, column: Any) -> str:
-    """The parameter's name for a column given as Column or name in ``values()``."""
-    if isinstance(column, str):
-        return column
-    known = columns.get(getattr(column, "key", None))
-    return str(known.key if known is not None else column.key)
-
-
-def tenant_value(column: Column[Any], tenant: str) -> Any:
-    """The tenant's identifier in the type of the application's column."""
-    python_type = column.type.python_type
-    return tenant if python_type is str else python_type(tenant)
-
-
 class _Updating:
     """One UPDATE on its way."""
 
@@ -203,19 +271,21 @@ class _Updating:
         self.connection = connection
         self.table = table
         self.access = access
+        self.looked_at: set[str] = set()
 
     def run(self, statement: Any, rows: Rows) -> tuple[Any, Rows]:
         """1. What is set. 2. Key and tenant stay. 3. Who does not see a column may not change it. 4. Seal."""
         where = key_binds(statement, self.table)
         columns = self.table.table.c
         values = {
-            _key_of(columns, column): _value_of(candidate)
-            for column, candidate in (statement._values or {}).items()  # noqa: SLF001
+            _column(statement, self.table, given).key: _value_of(candidate)
+            for given, candidate in (statement._values or {}).items()  # noqa: SLF001
         }
         rows = [dict(row) for row in rows]
         set_names = set(values) | ({c.key for c in columns} & set(rows[0]) if rows else set())
         where_names = {bind.key for bind in where.values()}
         set_names -= {n for n in where_names if n not in values}
+        self.looked_at = {columns[key].name for key in set_names}
         self._check_key(set_names, values, rows)
         personal = [f for f in self.table.fields.values() if columns[f.column].key in set_names]
         if not personal:
@@ -252,7 +322,11 @@ class _Updating:
                 if values[name] is _EXPRESSION:
                     refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
                 moved[name] = values[name]
-        stay = {c: v for c, v in statement._values.items() if _key_of(columns, c) not in moved}  # noqa: SLF001
+        stay = {
+            given: value
+            for given, value in statement._values.items()  # noqa: SLF001
+            if _column(statement, self.table, given).key not in moved
+        }
         bare = statement._generate()  # noqa: SLF001
         bare._values = type(statement._values)(stay) if stay else None  # noqa: SLF001
         return bare, [{**moved, **row} for row in (rows or [{}])]
@@ -265,6 +339,8 @@ class _Updating:
             if name in row:
                 key = key if key is not None else self._row_key(where, row, field)
                 value = row[name]
+                if _value_of(value) is _EXPRESSION:
+                    refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
                 row[name] = seal(self.access, field, key, value)
                 _token(field, row, value, self.table)
 
@@ -293,7 +369,8 @@ class _Updating:
         if not {c.key for c in table.c} & set(row):
             # An UPDATE needs something to set: the tenant, to what it is.
             tenant = table.c[self.table.tenant]
-            row[tenant.key] = tenant_value(tenant, self.access.tenant or "")
+            self.looked_at.add(tenant.name)
+            row[tenant.key] = self.table.tenant_value(self.access.tenant or "")
 
     def _row_key(self, where: dict[str, BindParameter[Any]], row: dict[str, Any], field: Field) -> list[str]:
         """The row that the WHERE names by its whole primary key; the tenant's part may be left to the wall."""
@@ -306,7 +383,7 @@ class _Updating:
                 value = self.access.tenant
             else:
                 refuse(SealedWriteRefused(field=field.name, detail=f"its WHERE does not say {name} == a value"))
-            parts.append(key_text(value))
+            parts.append(key_text(self.table.table.c[name], value))
         return parts
 
 
@@ -332,4 +409,4 @@ def key_binds(statement: Any, table: Protected) -> dict[str, BindParameter[Any]]
     return found
 
 
-__all__ = ["Rows", "key_binds", "key_text", "prepare", "seal", "tenant_value"]
+__all__ = ["Rows", "delicate", "key_binds", "key_text", "prepare", "seal", "target_of"]

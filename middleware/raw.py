@@ -1,0 +1,116 @@
+"""Raw SQL: what it names, as far as that can be told without the database's own parser.
+
+`check_raw` refuses a piece of raw SQL that names something protected. What cannot be told apart is refused: a relation that
+nobody declared could be a view over a protected table, and a statement that ends the transaction would part a change from
+its record.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..errors import RawSqlRefused
+from .shape import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .fields import Register
+
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_TOKEN = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|[^\W\d][\w$]*|\d[\w.]*|[^\s\w]""",
+)
+_WORD = re.compile(r"[^\W\d][\w$]*")
+_HARMLESS = re.compile(r"\s*(?:pragma|savepoint|release|begin|start|show)\b[^;]*;?\s*")
+_RELATION_FOLLOWS = frozenset({"from", "join", "into", "update", "table", "only", "using"})
+_LISTS = frozenset({"from", "using", "update"})
+_FROM_ENDS = frozenset(
+    {"where", "group", "order", "having", "limit", "offset", "union", "except", "intersect", "set", "values", "returning",
+     "window", "for", "fetch", "select"}
+)  # fmt: skip
+_NO_RELATION = frozenset({"select", "with", "values", "lateral", "if", "not", "exists", "nowait", "skip", "set", "of"})
+_FROM_IS_NO_CLAUSE = frozenset({"extract", "substring", "trim", "overlay"})
+_NEVER_FIRST = frozenset(
+    {"commit", "end", "rollback", "abort", "prepare", "execute", "call", "copy", "handler", "attach", "do", "load"}
+)
+STRING_RUNNERS = (
+    "query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml", "dblink", "crosstab", "connectby",
+    "ts_stat", "ts_rewrite", "xpath_table", "pg_stat", "load_extension", "lo_export", "pg_read",
+)  # fmt: skip
+"""Beginnings of the names of functions and views that carry out a string as SQL, or tell of values without their table."""
+
+
+def check_raw(register: Register, text: str, *, fragment: bool) -> None:
+    """Refuse raw SQL that names, anywhere and in any spelling that SQL folds, something protected.
+
+    A whole statement is checked for tables, for relations that nobody declared, and for what ends a transaction or carries
+    out other SQL; a ``fragment`` inside a built statement also for personal columns and for the star, which would hand out
+    columns unseen. Raises `RawSqlRefused`.
+    """
+    folded = text.lower()
+    if not fragment and _HARMLESS.fullmatch(folded):
+        return
+    if "u&" in folded:
+        refuse(RawSqlRefused(name="U&"))
+    for word in _WORD.findall(folded):
+        if word in register.tables or word in register.undeclared or word.startswith(("amanah_", *STRING_RUNNERS)):
+            refuse(RawSqlRefused(name=word))
+        if fragment and word in register.personal_columns:
+            refuse(RawSqlRefused(name=word))
+    for name in register.odd_names:
+        if name in folded:
+            refuse(RawSqlRefused(name=name))
+    if fragment and "*" in text:
+        refuse(RawSqlRefused(name="*"))
+    _check_tokens(register, [m.group() for m in _TOKEN.finditer(_COMMENT.sub(" ", folded))])
+
+
+def _check_tokens(register: Register, tokens: list[str]) -> None:
+    for before, token in zip([";", *tokens], tokens, strict=False):
+        if before == ";" and token in _NEVER_FIRST:
+            refuse(RawSqlRefused(name=token))
+    known = {tokens[i - 1] for i in range(1, len(tokens) - 1) if tokens[i] == "as" and tokens[i + 1] in ("(", "not")}
+    for name in _relations(tokens):
+        last = name.split(".")[-1]
+        if name.startswith(("information_schema.", "pg_", "sqlite_")) or last in register.shared or last in known:
+            continue
+        refuse(RawSqlRefused(name=last))
+
+
+def _relations(tokens: list[str]) -> Iterator[str]:
+    """The names that stand where a relation stands: after FROM, JOIN, INTO and their like, and after commas in a FROM."""
+    lists: list[bool | None] = [False]  # for each open parenthesis: does a relation follow a comma? None: no FROM clause
+    expected = False
+    position = 0
+    while position < len(tokens):
+        token, before = tokens[position], tokens[position - 1] if position else ""
+        position += 1
+        if token == "(":
+            lists.append(None if before in _FROM_IS_NO_CLAUSE else expected and before != "using")
+            expected = bool(lists[-1])
+        elif token == ")":
+            lists = lists[:-1] or [False]
+            expected = False
+        elif token == ",":
+            expected = bool(lists[-1])
+        elif token in _RELATION_FOLLOWS and lists[-1] is not None and before != "distinct":
+            expected = True
+            lists[-1] = lists[-1] or token in _LISTS
+        elif token in _FROM_ENDS or (expected and token in _NO_RELATION):
+            lists[-1] = False if lists[-1] is not None else None
+            expected = expected and token == "lateral"
+        elif expected and (token[0] in "\"`[" or _WORD.fullmatch(token)):
+            name = token.strip('"`[]')
+            while tokens[position : position + 1] == ["."]:
+                name += "." + "".join(tokens[position + 1 : position + 2]).strip('"`[]')
+                position += 2
+            expected = False
+            if tokens[position : position + 1] != ["("] or before == "into":
+                yield name
+        else:
+            expected = False
+
+
+__all__ = ["STRING_RUNNERS", "check_raw"]
