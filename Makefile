@@ -1,6 +1,7 @@
 # Everything from nothing but Python >= 3.11 and make. The first target sets up; the second run is quick.
 #   make demo    serve the protected ICONIX app on http://127.0.0.1:8000 and print what to try
 #   make tour    run those steps by itself; fails if any answer is not as told
+#   make trail   what the demo's trail holds, and whether it is whole
 #   make test    every check
 # PYTHON=… chooses the interpreter, VENV=… the folder of the environment, WORKERS=… how many tests run side by side.
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tour test lint format types unit bench catalogues migration clean
+.PHONY: help demo tour trail test lint format types unit bench catalogues migration clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -41,6 +42,14 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples $(BIN)/python -m iconix.demo
+
+# The trail of the demo, newest first, and whether it is whole.
+trail: export ICONIX_DATABASE_URL = sqlite+aiosqlite:///$(CURDIR)/.demo/iconix.db
+trail: export AMANAH_STATE = $(CURDIR)/.demo/amanah
+trail: export AMANAH_GUARD = iconix.protection:guard
+trail: $(VENV)/.demo
+	PYTHONPATH=examples $(BIN)/python -W ignore -m amanah.cli audit list --tenant sinar-jaya --limit 20
+	PYTHONPATH=examples $(BIN)/python -W ignore -m amanah.cli audit verify
 
 tour: $(VENV)/.demo
 	PYTHONPATH=examples $(BIN)/python -m iconix.tour

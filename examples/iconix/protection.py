@@ -1,6 +1,7 @@
 """ICONIX behind Amanah: what is personal, what each route is for, who is asking. No handler and no model knows of it.
 
-`uvicorn --factory iconix.protection:create_app` serves the app; `AMANAH_GUARD=iconix.protection:guard` hands it to the `amanah` command. `ICONIX_DATABASE_URL` names the database, `AMANAH_STATE` the folder of keys.
+`uvicorn --factory iconix.protection:create_app` serves the app; `AMANAH_GUARD=iconix.protection:guard` hands it to the
+`amanah` command. `ICONIX_DATABASE_URL` names the database, `AMANAH_STATE` the folder of keys.
 """
 
 import os
