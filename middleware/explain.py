@@ -1,0 +1,190 @@
+"""A decision in words: what an entry of the trail says, and why the policy decides so.
+
+The explanation is by today's policy, because that is what an administrator can change; where it has moved on since the
+decision, it says so. Names from policies and declarations only: nothing personal, and no sealed value is opened.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from ..errors import AmanahError, FieldProbed, FieldWithheld, MaskedWrite
+from ..i18n import N_, Language, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ..access_policies.explanation import Explanation
+    from ..access_policies.snapshot import Snapshot
+    from ..audit.entries import Entry
+    from ..audit.log import Logged
+    from .fields import Register
+    from .routes import Route
+
+_LOOKS_LIKE_A_PERSON: Final = re.compile(r"[^@\s]+@[^@\s]+|\+?[0-9][0-9 ()-]{7,}[0-9]")
+_NOT_RECORDED: Final = N_("(not recorded)")
+_OF_FIELDS: Final = frozenset({FieldWithheld.code, FieldProbed.code, MaskedWrite.code})
+
+
+def discreet(identifier: str) -> str:
+    """An identifier as it may be shown in lists: an e-mail address or telephone number used as one is masked."""
+    if not _LOOKS_LIKE_A_PERSON.fullmatch(identifier):
+        return identifier
+    name, at, host = identifier.partition("@")
+    return f"{name[:1]}***@{host}" if at else f"•••• {identifier[-4:]}"
+
+
+def summary(entry: Entry) -> str:
+    """What was touched, in short: ``read customer 3 (phone; masked nik)``; an act of administration; or the route."""
+    parts = []
+    for what in entry.what:
+        part = f"{what.action} {what.resource}"
+        if what.count:
+            part += f" {what.count}"
+        columns = [", ".join(what.columns)] if what.columns else []
+        columns += [f"masked {', '.join(what.masked)}"] if what.masked else []
+        parts.append(f"{part} ({'; '.join(columns)})" if columns else part)
+    if entry.detail:
+        parts.append(" ".join(f"{name}={discreet(str(value))}" for name, value in entry.detail.items()))
+    return ", ".join(parts) or entry.route or ""
+
+
+def machine_readable(one: Logged) -> dict[str, object]:
+    """An entry for JSON: sealed values and tokens are only named, identifiers that are addresses are masked."""
+    entry = one.entry
+    values = asdict(entry) | {"sealed": sorted(entry.sealed), "tokens": sorted(entry.tokens), "position": one.position}
+    values["at"] = datetime.fromtimestamp(entry.at / 1_000_000, UTC).isoformat()
+    values["actor"] = entry.actor and discreet(entry.actor)
+    values["detail"] = {name: discreet(v) if isinstance(v, str) else v for name, v in entry.detail.items()}
+    for what in values["what"]:
+        for name in ("rows", "subjects"):
+            what[name] = [discreet(text) for text in what[name]]
+    return values
+
+
+def refusal_words(entry: Entry, routes: Iterable[Route], language: Language) -> tuple[str, str, str] | None:
+    """What was stopped, why, and the remedy, of an entry that has a refusal; None for any other.
+
+    What the trail does not keep (it keeps no free text) is said to be not recorded.
+    """
+    error = _error(entry.refusal) if entry.refusal else None
+    if error is None:
+        return None
+    facts = _facts(entry, routes)
+    missing = translate(_NOT_RECORDED, language)
+    told = []
+    for sentence in (error.what, error.why, error.remedy):
+        names = re.findall(r"\{(\w+)\}", sentence)
+        told.append(translate(sentence, language, **{name: facts.get(name, missing) for name in names}))
+    return told[0], told[1], told[2]
+
+
+def _facts(entry: Entry, routes: Iterable[Route]) -> Mapping[str, str]:
+    decision = entry.decision or {}
+    known = {"purpose": entry.purpose, "route": entry.route}
+    if decision and not decision.get("allow"):
+        known |= {"resource": decision.get("resource"), "action": decision.get("action")}
+    served = next((route.purposes for route in routes if entry.route in _names(route)), ())
+    known["purposes"] = ", ".join(served) or None
+    return {name: str(value) for name, value in known.items() if value}
+
+
+def _names(route: Route) -> set[str]:
+    """How entries may spell the route: one method each, and HEAD for GET."""
+    methods = {*route.methods, *(["HEAD"] if "GET" in route.methods else [])}
+    return {f"{method} {route.path}" for method in methods}
+
+
+def _error(code: str) -> type[AmanahError] | None:
+    """The error class with this code."""
+    waiting: list[type[AmanahError]] = [AmanahError]
+    while waiting:
+        found = waiting.pop()
+        if found.code == code:
+            return found
+        waiting += found.__subclasses__()
+    return None
+
+
+def policy_words(entry: Entry, snapshot: Snapshot, register: Register, language: Language) -> Iterator[str]:
+    """Why today's policy decides as it does on what the entry asked for, one sentence at a time."""
+    decision = entry.decision
+    if not decision or entry.purpose is None:
+        return
+    obj, action = str(decision.get("resource")), str(decision.get("action"))
+    then = decision.get("policy_version")
+    if then != snapshot.version:
+        yield translate(
+            N_("The policy was at version {then} then and is at {now} now; what follows is by today's."),
+            language,
+            then=then,
+            now=snapshot.version,
+        )
+    roles = frozenset(entry.roles)
+    yield from explanation_words(snapshot.explain(roles, obj, action, entry.purpose), language)
+    if entry.refusal in _OF_FIELDS:
+        yield from _field_words(snapshot, register, entry, obj, language)
+
+
+def explanation_words(found: Explanation, language: Language) -> Iterator[str]:
+    """One explanation of the policy, one sentence at a time."""
+    facts = {
+        "roles": ", ".join(found.roles) or "-",
+        "action": found.action,
+        "object": found.object,
+        "purpose": found.purpose,
+    }
+    if found.rule is not None:
+        allow = N_("Rule {rule} allows it: {row}.")
+        deny = N_("Rule {rule} denies it, and a denial overrides every permission: {row}.")
+        row = " ".join(found.rule.row())
+        yield translate(allow if found.allow else deny, language, rule=found.rule.id, row=row)
+        return
+    yield translate(
+        N_("No rule lets the roles {roles} {action} {object} for the purpose {purpose}."), language, **facts
+    )
+    if found.unknown_roles:
+        yield translate(
+            N_("The policy does not know these roles: {roles}."), language, roles=", ".join(found.unknown_roles)
+        )
+    if not found.purpose_known:
+        yield translate(N_("The purpose is not in the tenant's register."), language)
+    if found.masked:
+        yield translate(N_("They may see it masked."), language)
+    if found.purposes_that_do:
+        yield translate(
+            N_("The same roles may for these purposes: {purposes}."),
+            language,
+            purposes=", ".join(found.purposes_that_do),
+        )
+    if found.missing_grant:
+        yield translate(N_("What is missing: a grant of the role {role}."), language, role=found.missing_grant)
+    elif found.missing_rule:
+        yield translate(
+            N_("What is missing: a rule that allows {role} to {action} {object} for the purpose {purpose}."),
+            language,
+            **found.missing_rule,
+        )
+
+
+def _field_words(
+    snapshot: Snapshot, register: Register, entry: Entry, resource: str, language: Language
+) -> Iterator[str]:
+    """How these roles see the personal columns of the resource: the trail keeps that one was refused, not which."""
+    assert entry.purpose is not None  # noqa: S101 - for the type checker; the caller asked
+    roles = frozenset(entry.roles)
+    seen: dict[str, list[str]] = {}
+    for table in register.tables.values():
+        for one in table.fields.values() if table.resource == resource else ():
+            if not snapshot.decide(roles, one.name, "read", entry.purpose).allow:
+                masked = snapshot.decide(roles, one.name, "read_masked", entry.purpose).allow
+                seen.setdefault("masked" if masked else "withheld", []).append(one.name)
+    sentences = {
+        "masked": N_("For this purpose these roles see masked: {fields}."),
+        "withheld": N_("For this purpose these roles do not see at all: {fields}."),
+    }
+    for sight, names in sorted(seen.items()):
+        yield translate(sentences[sight], language, fields=", ".join(names))
