@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
 from typer.core import TyperGroup
 
 from . import migrations
@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from .audit.report import Report
     from .tenants.records import Grant
 
+_PIPE_WIDTH: Final = 250
+"""Columns of a table that goes into a file or a pipe: nothing is cut off, and `grep` finds whole lines."""
 WRONG: Final = 1
 NOT_DONE: Final = 2
 _LEVEL_NAMES: Final = {"error": N_("error"), "warning": N_("warning"), "info": N_("remark")}
@@ -96,7 +98,9 @@ class Desk:
 
     def table(self, titles: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         """A table; nothing in a cell is taken for markup or for a terminal's control sequence."""
-        shown = Table(*(self.text(title) for title in titles), header_style="bold", box=None, pad_edge=False)
+        shown = Table(header_style="bold", box=None, pad_edge=False)
+        for title in titles:
+            shown.add_column(self.text(title), overflow="fold")
         for row in rows:
             shown.add_row(
                 *(cell if isinstance(cell, Text) else _plain("" if cell is None else str(cell)) for cell in row)
@@ -131,10 +135,7 @@ class Desk:
             raise ConfigurationError(
                 detail=N_("say where: --guard module:attribute or --database URL (AMANAH_GUARD, AMANAH_DATABASE_URL)")
             )
-        try:
-            return own_url(self.database)
-        except ArgumentError:
-            raise ConfigurationError(detail=N_("the database URL cannot be read")) from None
+        return _usable(self.database)
 
     @cached_property
     def settings(self) -> Settings:
@@ -157,9 +158,10 @@ class Desk:
             same = trail_url(url) == url
             engines = core, core if same else own_engine(trail_url(url))
             self._opened += {id(one): one for one in engines}.values()
-        for engine, branch in zip(engines, ("core", "trail"), strict=True):
+        branches: tuple[migrations.Branch, ...] = ("core", "trail")
+        for engine, branch in zip(engines, branches, strict=True):
             with _reaching(engine.url):
-                migrations.check(engine, "core" if branch == "core" else "trail")
+                migrations.check(engine, branch)
         return engines
 
     @cached_property
@@ -224,6 +226,20 @@ class Desk:
         self._opened.clear()
 
 
+def _usable(database: str) -> URL:
+    """The URL by which Amanah itself reaches ``database``. Raises `ConfigurationError`; the URL may hold a password."""
+    try:
+        url = own_url(database)
+        if url.get_backend_name() not in {"sqlite", "postgresql"}:
+            raise ConfigurationError(detail=N_("Amanah's own tables live in PostgreSQL or SQLite"))
+        url.get_dialect().import_dbapi()
+    except ArgumentError:
+        raise ConfigurationError(detail=N_("the database URL cannot be read")) from None
+    except ImportError:
+        raise ConfigurationError(detail=N_("the driver is missing: pip install amanah[postgresql]")) from None
+    return url
+
+
 def _load_guard(name: str) -> Guard:
     """The guard at ``module:attribute``, with the current folder on sys.path, as servers do it."""
     module_name, colon, attribute = name.partition(":")
@@ -267,7 +283,7 @@ def _reaching(url: URL) -> Iterator[None]:
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    wide = None if stream.isatty() or "COLUMNS" in os.environ else 250
+    wide = None if stream.isatty() else _PIPE_WIDTH
     return Console(stderr=stderr, width=wide, highlight=False)
 
 
@@ -306,7 +322,10 @@ class _Commands(TyperGroup):
         except AmanahError as error:
             _complain(error, _language_of(ctx))
             raise typer.Exit(NOT_DONE) from None
-        except (OperationalError, InterfaceError):
+        except DBAPIError as error:
+            # Away, or no database at all; the subclasses not named here are defects of a statement.
+            if type(error) not in {OperationalError, InterfaceError, DatabaseError}:
+                raise
             desk = ctx.obj
             place = desk.url.render_as_string() if isinstance(desk, Desk) else "-"
             _complain(DatabaseMissing(place=place), _language_of(ctx))
