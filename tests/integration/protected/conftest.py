@@ -1,0 +1,151 @@
+"""The house on both databases: installed once per worker and database, copied for each module or test that needs one."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import make_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import psycopg
+
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+
+
+def _load() -> Any:
+    name = "protected_house"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "house.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+house_module = _load()
+
+
+class Builder:
+    """Makes houses; the first of each kind of database is installed, the others are copies of it."""
+
+    def __init__(self, folder: Path, postgres: Callable[[], tuple[str, Any]]) -> None:
+        self.folder = folder
+        self._postgres = postgres
+        self._templates: dict[str, Any] = {}
+
+    @contextlib.contextmanager
+    def house(self, kind: str) -> Iterator[Any]:
+        """A house of one's own with ``kind`` of database, torn down behind the block."""
+        template = self._templates.get(kind) or self._install(kind)
+        folder = self.folder / uuid.uuid4().hex
+        house_module.copy_files(template.folder, folder)
+        with self._copy_of(kind, template, folder) as url:
+            house = house_module.House(url, folder)
+            try:
+                yield house
+            finally:
+                house.close()
+
+    @contextlib.contextmanager
+    def _copy_of(self, kind: str, template: Any, folder: Path) -> Iterator[str]:
+        if kind == "sqlite":
+            yield f"sqlite:///{folder / 'iconix.db'}"
+            return
+        with self.database(template.url) as url:
+            yield url
+
+    @contextlib.contextmanager
+    def database(self, template: str | None = None) -> Iterator[str]:
+        """A PostgreSQL database, empty or a copy."""
+        base, connection = self._postgres()
+        name = f"amanah_{uuid.uuid4().hex}"
+        source = "template0" if template is None else make_url(template).database
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {source}".encode("ascii"))
+        try:
+            yield make_url(base).set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode("ascii"))
+
+    def _install(self, kind: str) -> Any:
+        folder = self.folder / f"template-{kind}"
+        folder.mkdir()
+        url = f"sqlite:///{folder / 'iconix.db'}"
+        if kind == "postgresql":
+            base, connection = self._postgres()
+            name = f"amanah_template_{uuid.uuid4().hex}"
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode("ascii"))
+            url = make_url(base).set(database=name).render_as_string(hide_password=False)
+        state = str(folder / "amanah")
+        done = house_module.run("iconix.install", url, "--state", state, "--rows", str(house_module.ROWS))
+        assert done.returncode == 0, done.stderr
+        self._templates[kind] = house_module.House(url, folder)
+        return self._templates[kind]
+
+    def close(self) -> None:
+        """Drop the template on PostgreSQL; files are the temporary folder's business."""
+        template = self._templates.get("postgresql")
+        if template is not None:
+            name = make_url(template.url).database
+            self._postgres()[1].execute(f"DROP DATABASE {name} WITH (FORCE)".encode("ascii"))
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Builder]:
+    """Makes houses."""
+
+    def postgres() -> tuple[str, psycopg.Connection]:
+        return request.getfixturevalue("postgres_url"), request.getfixturevalue("_maintenance")
+
+    made = Builder(tmp_path_factory.mktemp("houses"), postgres)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def server(builder: Builder, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A running house that the tests of a module share."""
+    with builder.house(request.param) as house, house.serving() as running:
+        yield running
+
+
+@pytest.fixture(params=DATABASES)
+def own_house(builder: Builder, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A house of the test's own, not running."""
+    with builder.house(request.param) as house:
+        yield house
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same application without Amanah, on SQLite, with the same seed: what the truth is."""
+    folder = tmp_path_factory.mktemp("bare")
+    house = house_module.House(f"sqlite:///{folder / 'iconix.db'}", folder)
+    for command in (
+        ("iconix.migrate", house.url),
+        ("iconix.seed", house.url, "--rows", str(house_module.ROWS)),
+    ):
+        done = house_module.run(*command)
+        assert done.returncode == 0, done.stderr
+    return house
+
+
+@pytest.fixture(scope="session")
+def truth(bare: Any) -> Callable[..., list[Any]]:
+    """Asks the bare application's database, where every value stands in clear."""
+    engine = sa.create_engine(bare.url)
+
+    def ask(sql: str, **values: Any) -> list[Any]:
+        with engine.connect() as connection:
+            return list(connection.execute(sa.text(sql), values).all())
+
+    return ask
