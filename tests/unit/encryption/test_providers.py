@@ -39,9 +39,10 @@ def test_a_created_key_file_wraps_and_unwraps(path):
     assert FileKeyProvider(path).unwrap(wrapped, CONTEXT, provider.key_id()) == KEY
 
 
-def test_a_created_key_file_is_readable_by_its_owner_alone(path):
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
+def test_a_created_key_file_is_readable_by_its_owner_alone(path, umask):
     """Mode 600, whatever the umask."""
-    before = os.umask(0)
+    before = os.umask(umask)
     try:
         FileKeyProvider.create(path)
     finally:
@@ -123,7 +124,7 @@ GOOD = base64.b64encode(KEY).decode()
         "[]",
         "7",
         "[" * 100_000,
-        "\x00" * 70_000,
+        "\x00" * 100,
         {},
         {"amanah_key_file": 2, "current": "a", "keys": {"a": GOOD}},
         {"amanah_key_file": True, "current": "a", "keys": {"a": GOOD}},
@@ -146,6 +147,13 @@ def test_what_is_no_key_file_is_refused(path, body):
         FileKeyProvider(write(path, body))
     assert GOOD not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_file_far_too_large_is_not_read(path):
+    """Proper JSON or not: a key file has a few lines."""
+    body = json.dumps(file_of(a=KEY)) + " " * 70_000
+    with pytest.raises(KeyFileUnreadable, match="too large"):
+        FileKeyProvider(write(path, body))
 
 
 def test_a_file_without_the_key_that_wrapped_is_the_wrong_file(tmp_path):
