@@ -1,0 +1,397 @@
+"""The doctor: what it finds, and what it leaves alone."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    update,
+)
+
+from amanah import Personal, database, declare, migrations, route, shared
+from amanah.access_policies.purposes import Purpose
+from amanah.audit.checkpoints import SignerKey
+from amanah.audit.entries import Entry, new_event_id, now_us
+from amanah.audit.models import heartbeat
+from amanah.audit.sequencer import Sequencer
+from amanah.audit.staging import stage
+from amanah.encryption.environment_provider import EnvironmentKeyProvider
+from amanah.encryption.file_provider import FileKeyProvider
+from amanah.guard import create_keys
+from amanah.middleware.declare import build
+from amanah.middleware.doctor import LEVELS, Installation, findings, protections
+from amanah.middleware.personal_names import guesses
+from amanah.settings import Settings
+
+
+def table(name, *columns, metadata=None, tenant=True):
+    """A table with a key that the tenant leads, and text columns, or those given."""
+    metadata = MetaData() if metadata is None else metadata
+    key = [Column("tenant_id", String(64), primary_key=True)] if tenant else []
+    named = [Column(one, String(100)) if isinstance(one, str) else one for one in columns]
+    return Table(name, metadata, *key, Column("id", String(36), primary_key=True), *named)
+
+
+def looks(table_name, *columns):
+    """The columns that look personal, with their categories."""
+    return {one.column: one.category for one in guesses(table(table_name, *columns), ())}
+
+
+def found(metadata, *declarations, routes=(), **rest):
+    """The findings, as (id, subject) → finding."""
+    register = build(metadata, declarations, "tenant_id")
+    return {(one.id, one.subject): one for one in findings(register, metadata, routes, **rest)}
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "column, category",
+    [
+        ("email", "user.contact.email"),
+        ("emailAddress", "user.contact.email"),
+        ("alamat_surel", "user.contact.email"),
+        ("no_hp", "user.contact.phone_number"),
+        ("no_telp", "user.contact.phone_number"),
+        ("nomor_wa", "user.contact.phone_number"),
+        ("phone2", "user.contact.phone_number"),
+        ("nik", "user.government_id"),
+        ("no_ktp", "user.government_id"),
+        ("npwp", "user.government_id"),
+        ("bpjs_number", "user.health_and_medical.insurance_beneficiary_id"),
+        ("tanggal_lahir", "user.demographic.date_of_birth"),
+        ("tempat_lahir", "user.demographic.date_of_birth"),
+        ("jenis_kelamin", "user.demographic.gender"),
+        ("diagnosis", "user.health_and_medical"),
+        ("keluhan", "user.health_and_medical"),
+        ("delivery_lat", "user.location"),
+        ("longitude", "user.location"),
+        ("shipping_address", "user.contact.address"),
+        ("alamat_rumah", "user.contact.address"),
+        ("no_rekening", "user.financial.account_number"),
+        ("bank_account_number", "user.financial.account_number"),
+        ("ip_address", "user.device.ip_address"),
+        ("last_login_ip", "user.device.ip_address"),
+        ("user_agent", "user.device"),
+        ("customer_name", "user.name"),
+        ("nama_pelanggan", "user.name"),
+        ("first_name", "user.name"),
+    ],
+)
+def test_a_personal_column_is_recognised_in_any_table(column, category):
+    """In English and Indonesian, whatever the table is called."""
+    assert looks("record", column) == {column: category}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "name",
+        "display_name",
+        "email_verified",
+        "email_id",
+        "email_template",
+        "phone_type",
+        "address_id",
+        "password_hash",
+        "token_hash",
+        "file_name",
+        "product_name",
+        "nama_barang",
+        "host_name",
+        "shipping_fee",
+        "status",
+        "number",
+        "relationship",
+        "translation",
+        "platform",
+        "hippo",
+        "mobile_app",
+        "description",
+        "slip_number",
+        "tips",
+        "sextant",
+    ],
+)
+def test_an_innocent_name_is_left_alone(column):
+    """Parts of words, foreign keys, hashes, flags and things are not personal."""
+    assert looks("record", column) == {}
+
+
+def test_the_name_of_a_thing_is_not_personal_and_that_of_a_person_is():
+    """The table decides what a bare name is."""
+    assert looks("product", "name") == looks("tbl_kategori", "nama") == looks("stores", "name") == {}
+    for person in ("customer", "customers", "tbl_pasien", "UserProfile", "staff"):
+        assert looks(person, "name") == {"name": "user.name"}
+    assert looks("registration", "name", "nik") == {"name": "user.name", "nik": "user.government_id"}
+
+
+def test_a_shop_may_have_an_address_and_a_telephone():
+    """Contact data of things are not reported; of persons they are."""
+    assert looks("store", "address", "phone", "latitude", "email") == {}
+    assert set(looks("courier", "address", "phone", "city")) == {"address", "phone", "city"}
+    assert set(looks("store_manager", "phone", "name")) == {"phone", "name"}
+
+
+def test_types_that_cannot_hold_it_are_left_alone():
+    """A flag, a moment and a foreign key say nothing personal by themselves."""
+    metadata = MetaData()
+    table("address_book", metadata=metadata, tenant=False)
+    columns = (
+        Column("email", Boolean),
+        Column("phone_changed", DateTime),
+        Column("address", String(36), ForeignKey("address_book.id")),
+        Column("birth", Date),
+    )
+    assert [one.column for one in guesses(table("record", *columns, metadata=metadata), ())] == ["birth"]
+
+
+# -- tables and columns ------------------------------------------------------------------------------------------------
+
+
+def test_an_undeclared_personal_column_is_an_error_with_its_declaration():
+    """The remedy can be pasted."""
+    metadata = MetaData()
+    table("customer", "phone", "nickname", metadata=metadata)
+    phone = Personal(category="user.contact.phone_number")
+    all_found = found(metadata, declare("customer", subject="id", columns={"phone": phone}))
+    one = all_found["AMN-D001", "customer.nickname"]
+    assert (one.level, one.advice()) == (
+        "error",
+        'Declare it: declare("customer", columns={"nickname": Personal(category="user.name")}).',
+    )
+    assert ("AMN-D001", "customer.phone") not in all_found
+
+
+def test_a_personal_column_in_a_shared_table_is_an_error():
+    """Declaring a table shared does not hide what is in it."""
+    metadata = MetaData()
+    table("country", "name", metadata=metadata, tenant=False)
+    table("newsletter", "email", metadata=metadata, tenant=False)
+    assert set(found(metadata, shared("country", "newsletter"))) == {("AMN-D001", "newsletter.email")}
+
+
+def test_gaps_of_a_declaration_are_found():
+    """No subject, a key without tenant, values not bound to their row, free text, a password in clear, no tenant."""
+    metadata = MetaData()
+    Table(
+        "patient",
+        metadata,
+        Column("tenant_id", String(64)),
+        Column("id", Integer, primary_key=True),
+        Column("nik", String(16)),
+        Column("catatan", Text),
+        Column("password", String(40)),
+        Column("password_changed_at", DateTime),
+    )
+    table("log", "text", metadata=metadata, tenant=False)
+    declaration = declare("patient", columns={"nik": Personal(category="user.government_id")})
+    register = build(metadata, [declaration], "tenant_id")
+    register.tables["patient"].bound_to_row = False
+    assert {(one.id, one.subject) for one in findings(register, metadata, [])} == {
+        ("AMN-D002", "patient.password"),
+        ("AMN-D003", "patient.catatan"),
+        ("AMN-D004", "log"),
+        ("AMN-D005", "patient"),
+        ("AMN-D006", "patient"),
+        ("AMN-D007", "patient"),
+    }
+
+
+def test_a_table_that_is_well_declared_has_no_finding():
+    """Nothing is reported for its own sake."""
+    metadata = MetaData()
+    table("customer", "phone", metadata=metadata)
+    phone = Personal(category="user.contact.phone_number")
+    declaration = declare("customer", subject="id", columns={"phone": phone})
+    assert found(metadata, declaration, routes=[route("GET /c", "customer", "read", ["billing"])]) == {}
+
+
+# -- routes and purposes -----------------------------------------------------------------------------------------------
+
+
+def test_names_that_only_one_side_knows_are_found():
+    """A resource without table, a purpose without register, a purpose without route."""
+    metadata = MetaData()
+    table("customer", metadata=metadata)
+    routes = [
+        route("GET /c", "customer", "read", ["billing"]),
+        route("GET /i", "invioce", "read", ["bilings"]),
+        route("GET /trail", "amanah.trail", "read", ["essential.legal_obligation"]),
+    ]
+    register = [
+        Purpose("essential.service.payment_processing", "billing", "contract"),
+        Purpose("essential.legal_obligation", "compliance", "legal_obligation"),
+        Purpose("essential.fraud_detection", "fraud", "legitimate_interest"),
+        Purpose("essential.service.authentication", "authentication", "contract"),
+    ]
+    assert set(found(metadata, routes=routes, purposes={"toko-a": register})) == {
+        ("AMN-D008", "invioce"),
+        ("AMN-D009", "bilings"),
+        ("AMN-D010", "fraud"),
+    }
+    assert set(found(metadata, routes=routes)) == {("AMN-D008", "invioce")}
+
+
+# -- the installation --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def place(tmp_path, database_url):
+    """A production installation: migrated, with keys, checkpoints beside the database."""
+    migrations.upgrade(database_url)
+    settings = Settings.in_folder(tmp_path / "state")
+    create_keys(settings)
+    engine = database.own_engine(database_url)
+    trail = database.own_engine(database.trail_url(database_url))
+    yield Installation(engine, trail, settings, FileKeyProvider(settings.key_file), development=False)
+    trail.dispose()
+    engine.dispose()
+
+
+def customers(*live):
+    """Metadata and declaration of a table with a sealed, searchable telephone number, and its live twin."""
+    metadata = MetaData()
+    table("customer", "phone", metadata=metadata)
+    phone = Personal(category="user.contact.phone_number", search="exact")
+    twin = MetaData()
+    table("customer", *live, metadata=twin)
+    return metadata, declare("customer", subject="id", columns={"phone": phone}), twin
+
+
+@pytest.mark.parametrize(
+    "live, ids",
+    [
+        ({"phone": LargeBinary, "phone_ix": LargeBinary}, set()),
+        ({"phone": LargeBinary}, {"AMN-D024"}),
+        ({"phone": String(20), "phone_ix": LargeBinary}, {"AMN-D025"}),
+        ({"phone_ix": LargeBinary}, {"AMN-D023"}),
+    ],
+)
+def test_the_live_table_is_compared_with_its_declaration(place, live, ids):
+    """A missing column, a missing search column and a sealed column that is no bytes are errors."""
+    metadata, declaration, twin = customers(*(Column(name, type_) for name, type_ in live.items()))
+    twin.create_all(place.engine)
+    errors = {key for key, one in found(metadata, declaration, place=place).items() if one.level == "error"}
+    assert errors == {(id_, "customer.phone") for id_ in ids}
+
+
+def test_a_table_that_is_not_in_the_database_is_found(place):
+    """The application's migrations did not run."""
+    metadata, declaration, _ = customers()
+    assert ("AMN-D022", "customer") in found(metadata, declaration, place=place)
+
+
+def test_what_production_should_not_have_is_a_warning(place):
+    """A key file as provider and SQLite; in development the same is only a remark."""
+    ids = {one.id: one.level for one in found(MetaData(), place=place).values()}
+    assert ids["AMN-D028"] == "warning"
+    if place.engine.dialect.name == "sqlite":
+        assert ids["AMN-D027"] == "warning"
+    else:
+        assert "AMN-D027" not in ids
+        assert ids["AMN-D026"] == "warning"  # the tests connect as superuser
+    at_home = Installation(place.engine, place.trail_engine, place.settings, place.provider, development=True)
+    levels = {one.id: one.level for one in found(MetaData(), place=at_home).values()}
+    assert (levels["AMN-D028"], levels["AMN-D029"]) == ("info", "info")
+
+
+def test_secrets_open_to_others_or_missing_are_errors(place):
+    """Both the key file and the signer's key are looked at, now and not when the guard was built."""
+    place.settings.key_file.chmod(0o640)
+    place.settings.signer_file.unlink()
+    errors = {key for key, one in found(MetaData(), place=place).items() if one.id == "AMN-D030"}
+    assert errors == {("AMN-D030", str(place.settings.key_file)), ("AMN-D030", str(place.settings.signer_file))}
+
+
+def test_keys_from_the_environment_are_no_key_file(place):
+    """Another provider has no file to look at."""
+    key = base64.b64encode(bytes(32)).decode()
+    provider = EnvironmentKeyProvider(environment={"AMANAH_KEY": f"test:{key}"})
+    other = Installation(place.engine, place.trail_engine, place.settings, provider, development=False)
+    assert "AMN-D028" not in {id_ for id_, _ in found(MetaData(), place=other)}
+
+
+def test_a_database_that_is_not_ready_is_a_finding(tmp_path, place):
+    """The rest is still told."""
+    empty = create_engine(f"sqlite:///{tmp_path}/empty.db")
+    other = Installation(empty, empty, place.settings, place.provider, development=False)
+    ids = {id_ for id_, _ in found(MetaData(), place=other)}
+    assert {"AMN-D021", "AMN-D028"} <= ids
+    nowhere = create_engine(f"sqlite:///{tmp_path}/no/such/folder.db")
+    other = Installation(nowhere, nowhere, place.settings, place.provider, development=False)
+    assert "AMN-D020" in {id_ for id_, _ in found(MetaData(), place=other)}
+    empty.dispose()
+    nowhere.dispose()
+
+
+def test_checkpoints_beside_a_sqlite_database_are_a_warning(place, tmp_path):
+    """A backup of the folder brings both back; elsewhere they are fine."""
+    beside = ("AMN-D033", str(place.settings.checkpoints))
+    assert (beside in found(MetaData(), place=place)) == (place.engine.dialect.name == "sqlite")
+    settings = replace(place.settings, checkpoints=tmp_path.parent / f"{tmp_path.name}-elsewhere")
+    assert "AMN-D033" not in {id_ for id_, _ in found(MetaData(), place=replace(place, settings=settings))}
+
+
+def test_a_trail_that_nobody_signs_is_a_warning(place):
+    """Entries without any checkpoint, then a checkpoint that is old; a fresh installation and a fresh one are fine."""
+    assert "AMN-D031" not in {id_ for id_, _ in found(MetaData(), place=place)}
+    with place.engine.begin() as connection:
+        stage(connection, [Entry(new_event_id(), now_us(), "toko-a", new_event_id(), "access")])
+    assert "1 entries" in found(MetaData(), place=place)["AMN-D031", "trail"].told()
+    sequencer = Sequencer(place.engine, place.trail_engine, SignerKey.load(place.settings.signer_file))
+    sequencer.run_once()
+    assert not {"AMN-D031", "AMN-D032"} & {id_ for id_, _ in found(MetaData(), place=place)}
+    with place.trail_engine.begin() as connection:
+        connection.execute(update(heartbeat).values(at=now_us() - 3 * 3_600_000_000))
+    assert "3 hours" in found(MetaData(), place=place)["AMN-D032", "trail"].told()
+
+
+# -- the report --------------------------------------------------------------------------------------------------------
+
+
+def test_findings_come_gravest_first_and_in_words():
+    """Errors before warnings before remarks, each with remedy, in both languages without a gap."""
+    metadata = MetaData()
+    table("customer", "email", "city", Column("notes", Text), metadata=metadata)
+    register = build(metadata, [declare("customer", subject="id")], "tenant_id")
+    told = findings(register, metadata, [])
+    assert [one.level for one in told] == ["error", "warning", "info"]
+    assert set(LEVELS) == {one.level for one in told}
+    for one in told:
+        for language in ("en", "id"):
+            assert "{subject}" not in one.told(language) + one.advice(language)
+            assert "{category}" not in one.told(language)
+        assert str(one).startswith(f"{one.id} {one.level} {one.subject}: ")
+
+
+def test_what_is_protected_is_listed():
+    """Table, resource, tenant column, subject, and each column with how it is kept."""
+    metadata = MetaData()
+    table("customer", "phone", "city", metadata=metadata)
+    columns = {
+        "phone": Personal(category="user.contact.phone_number", search="exact"),
+        "city": Personal(category="user.contact.address.city", sealed=False, mask="dots"),
+    }
+    register = build(metadata, [declare("customer", resource="client", subject="id", columns=columns)], "tenant_id")
+    (one,) = protections(register)
+    assert (one.table, one.resource, one.tenant, one.subject) == ("customer", "client", "tenant_id", "id")
+    assert {(c.name, c.category, c.sealed, c.search, c.mask) for c in one.columns} == {
+        ("phone", "user.contact.phone_number", True, True, "last4"),
+        ("city", "user.contact.address.city", False, False, "dots"),
+    }
