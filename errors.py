@@ -315,6 +315,24 @@ class TenantCrossed(Refusal):
     remedy = N_("Write rows of your own organisation only.")
 
 
+class FormForged(Refusal):
+    """A form that did not come from one of the console's own pages in this browser, or whose page was too old."""
+
+    code = "form-forged"
+    status = 403
+    why = N_("The form did not come from this page, or the page was open for too long.")
+    remedy = N_("Open the page again and repeat what you did.")
+
+
+class FormTooLarge(Refusal):
+    """A form longer than any of ours, or of another kind."""
+
+    code = "form-too-large"
+    status = 413
+    why = N_("The form is larger than anything that this page sends, or of another kind.")
+    remedy = N_("Open the page again and repeat what you did.")
+
+
 # -- the application's own programming errors, found by the SQL gate --------------------------------------------------
 
 

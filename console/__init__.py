@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .credentials import set_password
+from .invitations import invite
 from .mounting import mount
 
-__all__ = ["mount"]
+__all__ = ["invite", "mount", "set_password"]

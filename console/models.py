@@ -26,8 +26,8 @@ credential = Table(
     UniqueConstraint("tenant_id", "name_token"),
     Index("ix_amanah_credential_name", "name_token"),
 )
-"""How a member signs in: ``name_token`` is the keyed token of their e-mail address (or another name), the address itself
-is not kept. ``password_hash`` is an Argon2id PHC string."""
+"""How a member signs in: ``name_token`` is the keyed token of their e-mail address (or another name); the address
+itself is not kept. ``password_hash`` is an Argon2id PHC string."""
 
 invitation = Table(
     "amanah_invitation",

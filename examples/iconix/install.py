@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from amanah import Guard, migrations
+from amanah.console import set_password
 from iconix import migrate
 from iconix.app import DEFAULT_DATABASE
 from iconix.database import create_engine, create_sessions
@@ -21,6 +22,8 @@ from iconix.seed import DEMO_ACCOUNTS, TENANTS, account_id, seed_shared, seed_te
 NAMES = {"sinar-jaya": "PT Sinar Jaya Dagang", "klinik-melati": "Klinik Melati", "toko-sebelah": "Toko Sebelah"}
 TEMPLATES = {"sinar-jaya": "trading", "klinik-melati": "clinic", "toko-sebelah": "trading"}
 IMPORTER = "importer"
+CONSOLE = {"owner", "compliance_officer"}
+"""Whoever may read the trail gets a password for the console: in the demo the same as for the app."""
 
 
 def create_tenants(guard: Guard) -> None:
@@ -37,6 +40,9 @@ def create_tenants(guard: Guard) -> None:
                     guard.directory.grant(
                         connection, tenant, member, one.role, reason="works here in this role", granted_by=owner
                     )
+            for one in accounts:
+                if one.role in CONSOLE:
+                    set_password(guard, connection, tenant, account_id(one.email), one.password, name=one.email)
             _hire_importer(guard, connection, tenant, owner)
 
 
