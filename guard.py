@@ -253,10 +253,9 @@ class Guard:
     def close(self) -> None:
         """Write out what waits, stop the background threads and close the connections. It may be started again."""
         with self._lock:
-            started, self._started = self._started, False
+            self._started = False
         self.writer.close()
-        if started:
-            self.sequencer.close()
+        self.sequencer.close()  # also one that only ran once holds the lease, for which a server would wait
         self.versions.close()
         self.engine.dispose()
         self.trail_engine.dispose()

@@ -210,11 +210,13 @@ class Sequencer:
             self._thread.start()
 
     def close(self) -> None:
-        """Stop the background thread, if any, after its current step, and leave the work to others."""
+        """Stop the background thread, if any, once nothing waits any more, and leave the work to others."""
         thread, self._thread = self._thread, None
         self._stop.set()
         if thread is not None:
             thread.join()
+        if not self._until:  # never held, or given up
+            return
         try:
             self._give_lease_back()
         except SQLAlchemyError:
@@ -222,13 +224,17 @@ class Sequencer:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                self.run_once()
-            except AmanahError as error:  # named in the log already, and tried again: a restore may mend it
-                log.error("the sequencer cannot go on as it should: %s", error.code)  # noqa: TRY400 - no values in logs
-            except Exception as error:  # noqa: BLE001 - the thread must outlive a database that is away
-                log.error("the sequencer failed: %s", type(error).__name__)  # noqa: TRY400 - no values in logs
+            self._run_safely()
             self._stop.wait(_POLL_SECONDS)
+        self._run_safely()  # for what was written since; whoever looks at the trail next finds all of it in its place
+
+    def _run_safely(self) -> None:
+        try:
+            self.run_once()
+        except AmanahError as error:  # named in the log already, and tried again: a restore may mend it
+            log.error("the sequencer cannot go on as it should: %s", error.code)  # noqa: TRY400 - no values in logs
+        except Exception as error:  # noqa: BLE001 - the thread must outlive a database that is away
+            log.error("the sequencer failed: %s", type(error).__name__)  # noqa: TRY400 - no values in logs
 
 
 @contextmanager

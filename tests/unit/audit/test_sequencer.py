@@ -257,6 +257,23 @@ def test_the_background_thread_moves_and_publishes(
     assert report.heartbeat_at is not None
 
 
+def test_a_sequencer_that_is_closed_leaves_nothing_waiting_and_no_lease(
+    own_database: Engine, trail_database: Engine, signer: SignerKey
+) -> None:
+    """What was written up to the end has its place, and whoever comes next works at once instead of after the lease."""
+    sequencer = Sequencer(own_database, trail_database, signer)
+    sequencer.start()
+    put(own_database, 3)
+    sequencer.close()
+    assert waiting(own_database, trail_database) == 0
+    put(own_database, 2)
+    once = Sequencer(own_database, trail_database, signer)
+    once.run_once()
+    once.close()
+    put(own_database, 1)
+    assert Sequencer(own_database, trail_database, signer).run_once() == 1
+
+
 def test_a_checkpoint_that_did_not_reach_the_folder_is_brought_there_later(
     own_database: Engine, trail_database: Engine, signer: SignerKey, tmp_path: Path
 ) -> None:
