@@ -352,7 +352,7 @@ def _operator() -> str:
 # -- commands ----------------------------------------------------------------------------------------------------------
 
 _options: Final[dict[str, Any]] = {"no_args_is_help": True, "pretty_exceptions_enable": False, "add_completion": False}
-app = typer.Typer(cls=_Commands, name="amanah", help=__doc__, **_options)
+app = typer.Typer(cls=_Commands, name="amanah", help=(__doc__ or "").replace("``", ""), **_options)
 db = typer.Typer(help="Amanah's own tables.", **_options)
 keys = typer.Typer(help="Key files.", **_options)
 tenant = typer.Typer(help="Tenants.", **_options)
@@ -365,6 +365,9 @@ app.add_typer(audit, name="audit")
 
 TenantId = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
 MemberId = Annotated[str, typer.Argument(metavar="MEMBER", help="The application's account id.")]
+ConsoleAddress = Annotated[
+    str, typer.Option(envvar="AMANAH_CONSOLE", help="Address of the console, put before the link that is printed.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
@@ -438,6 +441,7 @@ def _tenant_create(
     name: Annotated[str, typer.Option(help="What people call it.")],
     admin: Annotated[str, typer.Option(metavar="MEMBER", help="Account id of its first owner.")],
     template: Annotated[str, typer.Option(help=f"One of: {', '.join(template_names())}.")] = "blank",
+    console: ConsoleAddress = "",
 ) -> None:
     """Make a tenant with its keys, roles, purposes and rules, and its first owner."""
     desk: Desk = ctx.obj
@@ -445,6 +449,18 @@ def _tenant_create(
     _ = desk.engines
     guard.create_tenant(tenant_id, name, template=template, admin=admin, operator=desk.operator)
     desk.say(N_("The tenant {tenant} is ready. Its owner is the account {member}."), tenant=tenant_id, member=admin)
+    _invite(desk, tenant_id, admin, console)
+
+
+def _invite(desk: Desk, tenant_id: str, member_id: str, console: str) -> None:
+    """Print the link by which a member sets a password for the console. It is shown once and kept nowhere."""
+    from .console import invite
+
+    with desk.transaction() as connection:
+        path = invite(desk.guard, connection, desk.known(tenant_id), member_id)
+        desk.note(connection, tenant_id, act="member.invite", member=member_id)
+    desk.say(N_("To set a password for the console they open this link, once and within 72 hours:"))
+    typer.echo(f"{console.rstrip('/')}{path}")
 
 
 @tenant.command("list")
@@ -493,6 +509,12 @@ def _member_add(
         desk.directory.add_member(connection, desk.known(tenant_id), member_id, label)
         desk.note(connection, tenant_id, act="member.add", member=member_id)
     desk.say(N_("{member} is a member of {tenant}."), member=member_id, tenant=tenant_id)
+
+
+@member.command("invite")
+def _member_invite(ctx: typer.Context, tenant_id: TenantId, member_id: MemberId, console: ConsoleAddress = "") -> None:
+    """Print a link by which a member sets a password for the console; an older link ends."""
+    _invite(ctx.obj, tenant_id, member_id, console)
 
 
 @member.command("list")
@@ -793,7 +815,7 @@ def _explain(ctx: typer.Context, entry_id: Annotated[str, typer.Argument(metavar
         (N_("Roles"), ", ".join(entry.roles)),
         (N_("Purpose"), entry.purpose and entry.purpose + (desk.text(N_(" (inferred)")) if entry.inferred else "")),
         (N_("Route"), entry.route),
-        (N_("What"), summary(entry)),
+        (N_("What"), summary(entry) if entry.what or entry.detail else ""),
         (N_("Outcome"), " ".join(filter(None, (entry.outcome, entry.refusal, str(entry.status or ""))))),
     )
     desk.table((N_("Fact"), ""), ((_plain(desk.text(name), "bold"), value) for name, value in facts if value))

@@ -144,6 +144,7 @@ def test_a_tenant_is_made_worked_with_and_verified(office):
     listed = json.loads(office.run("audit", "list", "--tenant", "toko-a", "--json").stdout)
     assert [one["detail"]["act"] for one in reversed(listed)] == [
         "tenant.create",
+        "member.invite",
         "member.add",
         "grant.give",
         "grant.revoke",
@@ -157,11 +158,39 @@ def test_a_tenant_is_made_worked_with_and_verified(office):
     assert (verified.exit_code, "The trail is whole" in verified.stdout) == (0, True)
 
 
+def test_the_first_owner_gets_a_link_to_the_console_once(small_office):
+    """Printed, not kept: the trail and the database hold no token; a new link can be had."""
+    small_office.run("db", "upgrade")
+    made = (
+        "tenant",
+        "create",
+        "toko-a",
+        "--name",
+        "Toko A",
+        "--admin",
+        "budi",
+        "--console",
+        "https://a.example/console/",
+    )
+    links = []
+    for arguments in (made, ("member", "invite", "toko-a", "budi")):
+        result = small_office.run(*arguments)
+        assert result.exit_code == 0, result.output
+        links.append(result.stdout.splitlines()[-1])
+    assert links[0].startswith("https://a.example/console/join/")
+    assert links[1].startswith("/join/")
+    tokens = {link.rpartition("/")[2] for link in links}
+    assert len(tokens) == 2
+    kept = b"".join(path.read_bytes() for path in small_office.folder.glob("app*.db*"))
+    assert not any(token.encode() in kept for token in tokens)
+    assert small_office.run("member", "invite", "toko-a", "nobody").exit_code == 2
+
+
 def test_looking_at_the_trail_is_in_the_trail(small_office):
     """Who reads a tenant's trail leaves an entry there."""
     small_office.with_tenant().run("audit", "list", "--tenant", "toko-a")
     listed = json.loads(small_office.run("audit", "list", "--tenant", "toko-a", "--json").stdout)
-    assert [one["detail"]["act"] for one in listed] == ["audit.list", "tenant.create"]
+    assert [one["detail"]["act"] for one in listed] == ["audit.list", "member.invite", "tenant.create"]
 
 
 def test_the_trail_can_be_narrowed_and_paged(small_office):
@@ -354,13 +383,13 @@ def test_an_edited_entry_is_named_and_fails_verification(office):
     office.run("audit", "verify")
     trail = database.own_engine(database.trail_url(office.url))
     with trail.begin() as connection:
-        mine = (entry_table.c.tenant_id == "toko-a") & (entry_table.c.position == 1)
+        mine = (entry_table.c.tenant_id == "toko-a") & (entry_table.c.position == 2)
         connection.execute(update(entry_table).where(mine).values(actor="somebody-else"))
     trail.dispose()
     result = office.run("audit", "verify")
-    assert (result.exit_code, "toko-a: edited at 1" in result.stdout) == (1, True)
+    assert (result.exit_code, "toko-a: edited at 2" in result.stdout) == (1, True)
     told = json.loads(office.run("audit", "verify", "--tenant", "toko-a", "--json").stdout)
-    assert (told["whole"], told["tenants"][0]["finding"]["position"]) == (False, 1)
+    assert (told["whole"], told["tenants"][0]["finding"]["position"]) == (False, 2)
 
 
 # -- explain and doctor ------------------------------------------------------------------------------------------------
