@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from amanah import Actor, Identity, database, migrations
 from amanah.audit.models import entry as entry_table
 from amanah.cli import app
+from amanah.errors import FieldWithheld
 from amanah.guard import create_keys
 from amanah.settings import Settings
 
@@ -84,15 +85,18 @@ class Office:
             assert result.exit_code == 0, result.output
         return self
 
-    def refuse(self, purpose, *, action="read"):
-        """Let the gate refuse an actor without roles; the id of the refusal in the trail."""
+    def refuse(self, purpose, *, role=None, by_the_sql_gate=None):
+        """Let sari be refused at the gate, or later by the SQL gate; the id of the refusal in the trail."""
         guard = self.guard()
         self.run("member", "add", "toko-a", "sari")
+        if role:
+            self.run("grant", "give", "toko-a", "sari", role, "--reason", "test")
         try:
             route = guard.routes.match("GET", "/customers/1")
             access, refusal = asyncio.run(
                 guard.admission.consider(Identity(tenant="toko-a", actor=Actor(id="sari")), route, purpose)
             )
+            refusal = refusal or by_the_sql_gate
             entry = access.entry("refusal", "refused", status=refusal.status, refusal=refusal.code)
             guard.writer.record(entry)
         finally:
@@ -417,6 +421,17 @@ def test_a_changed_policy_is_said_to_have_changed(small_office):
     refusal = small_office.with_tenant().refuse("billing")
     small_office.run("grant", "give", "toko-a", "sari", "cashier", "--reason", "till")
     assert "follows is by today's" in small_office.run("explain", refusal).stdout
+
+
+def test_a_withheld_field_is_explained_by_what_the_roles_see(small_office):
+    """The entry does not say which field it was; how the roles see each of the resource's fields is told."""
+    withheld = FieldWithheld(field="customer.phone", purpose="support")
+    refusal = small_office.with_tenant().refuse("support", role="support", by_the_sql_gate=withheld)
+    result = small_office.run("explain", refusal)
+    assert result.exit_code == 0, result.output
+    assert "Rule r" in result.stdout
+    assert "see masked: customer.phone" in result.stdout
+    assert "{" not in result.stdout.replace("{id}", "")
 
 
 def test_explaining_is_in_the_trail(small_office):
