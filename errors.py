@@ -29,6 +29,10 @@ class AmanahError(Exception):
         self.decision_id: str | None = None
         super().__init__(self.sentence())
 
+    def named(self) -> dict[str, str]:
+        """What of the tenant's own words the error is about: resource, action, field. The trail keeps it."""
+        return {name: str(self.facts[name]) for name in ("action", "field", "resource") if self.facts.get(name)}
+
     def sentence(self) -> str:
         """What, why and remedy as one English text, for tracebacks and terminals."""
         return " ".join(part.format_map(_Facts(self.facts)) for part in (self.what, self.why, self.remedy) if part)

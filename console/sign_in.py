@@ -205,7 +205,7 @@ class SignInPages(Pages):
             cipher=self.guard.keyring.cipher(who.tenant),
         )
         kind, outcome = ("refusal", "refused") if refusal else ("access", "committed")
-        entry = replace(own.entry(kind, outcome, refusal=refusal), detail={"act": act})
+        entry = replace(own.entry(kind, outcome), refusal=refusal, detail={"act": act})
         return lambda connection: stage(connection, [entry])
 
     async def _own_form(self, request: Request) -> dict[str, str]:

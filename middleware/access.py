@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from ..access_policies.snapshot import Snapshot
+    from ..audit.entries import What
     from ..encryption.keyring import TenantCipher
     from .fields import Field
 
@@ -201,7 +202,13 @@ class Access:
         }
 
     def entry(
-        self, kind: str, outcome: str, *, status: int | None = None, refusal: str | None = None, what: Any = None
+        self,
+        kind: str,
+        outcome: str,
+        *,
+        status: int | None = None,
+        refusal: AmanahError | None = None,
+        what: tuple[What, ...] | None = None,
     ) -> Entry:
         """One entry of the trail with all that the notes hold, or with ``what`` instead, which leaves the notes."""
         event = new_event_id()
@@ -234,7 +241,8 @@ class Access:
             outcome=outcome,
             what=self.notes.drain() if what is None else what,
             decision=self._decision,
-            refusal=refusal,
+            refusal=refusal.code if refusal is not None else None,
+            detail=refusal.named() if refusal is not None else {},
             sealed=sealed,
             tokens=tokens,
         )

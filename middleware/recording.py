@@ -61,7 +61,7 @@ class Recording:
         """Tell that the access ended in ``error`` and return the entry's id, by which the decision can be explained."""
         self._told = error
         self.entered = True
-        entry = access.entry("refusal", "refused", status=error.status, refusal=error.code)
+        entry = access.entry("refusal", "refused", status=error.status, refusal=error)
         await self.record(entry)
         return entry.id
 
@@ -96,7 +96,7 @@ class Recording:
         self._told = access.refusal
         if refusal is None:
             return access.entry("access", outcome, status=status)
-        return access.entry("refusal", outcome, status=status, refusal=refusal.code)
+        return access.entry("refusal", outcome, status=status, refusal=refusal)
 
 
 def _pieces(entry: Entry) -> list[Entry]:

@@ -23,6 +23,7 @@ NAME = "user.name"
 PHONE = "user.contact.phone_number"
 EMAIL = "user.contact.email"
 ADDRESS = "user.contact.address.street"
+CITY = "user.contact.address.city"
 NIK = "user.government_id.national_identification_number"
 BANK = "user.financial.bank_account"
 
@@ -51,6 +52,7 @@ def declarations() -> list[object]:
                 "nik": Personal(category=NIK, search="exact", normalise="digits"),
                 "tax_id": Personal(category="x.user.government_id.tax_id"),
                 "address": Personal(category=ADDRESS),
+                "city": Personal(category=CITY, sealed=False),
                 "bank_account": Personal(category=BANK),
             },
         ),
@@ -58,12 +60,22 @@ def declarations() -> list[object]:
         declare("invoice_line", resource="invoice"),
         declare("payment", resource="invoice"),
         declare("credit_note", resource="invoice"),
-        declare("supplier", resource="purchase", subject="id", columns={"bank_account": Personal(category=BANK)}),
+        declare(
+            "supplier",
+            resource="purchase",
+            subject="id",
+            columns={
+                "name": Personal(category=NAME, sealed=False),
+                "bank_account": Personal(category=BANK),
+                "city": Personal(category=CITY, sealed=False),
+            },
+        ),
         declare("purchase_line", resource="purchase"),
         declare(
             "patient",
             subject="id",
             columns={
+                "record_number": Personal(category="user.health_and_medical.record_id", sealed=False),
                 "name": Personal(category=NAME),
                 "nik": Personal(category=NIK, search="exact", normalise="digits"),
                 "bpjs_number": Personal(

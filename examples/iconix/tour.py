@@ -52,7 +52,7 @@ def trail(folder: Path, url: str) -> int:
     amanah = [sys.executable, "-W", "ignore", "-m", "amanah.cli"]
     env = environment(folder, url)
     for tenant in ("sinar-jaya", "klinik-melati"):
-        subprocess.run([*amanah, "audit", "list", "--tenant", tenant, "--limit", "20"], env=env, check=False)  # noqa: S603
+        subprocess.run([*amanah, "audit", "list", "--tenant", tenant, "--limit", "16"], env=env, check=False)  # noqa: S603
     print(flush=True)
     verified = subprocess.run([*amanah, "audit", "verify"], env=env, check=False)  # noqa: S603
     return int(verified.returncode != 0)
