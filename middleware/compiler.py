@@ -103,6 +103,7 @@ class GuardedCompiler(SQLCompiler):
         self._in_exists: list[bool] = []
         self._tenant_binds: dict[str, BindParameter[Any]] = {}
         self._grouped: list[bool] = [False]
+        self._shown: list[bool] = [False]
         self._from_names: set[str] = set()
         self._loose: set[str] = set()
         super().__init__(*args, **kwargs)
@@ -256,12 +257,13 @@ class GuardedCompiler(SQLCompiler):
     def visit_select(self, select_stmt: Any, asfrom: bool = False, **kw: Any) -> str:  # noqa: FBT001, FBT002
         """Note columns selected by name; refuse DISTINCT over ciphertext."""
         exists, self._exists = self._exists, False
-        if not self.stack or kw.get("need_column_expressions"):
+        compound = kw.get("compound_index") is not None
+        if not self.stack or kw.get("need_column_expressions") or (compound and self._shown[-1]):
             self._note_named(select_stmt._raw_columns)  # noqa: SLF001
         if select_stmt._distinct:  # noqa: SLF001
             self._refuse_sealed(select_stmt.selected_columns, "DISTINCT")
-        compound = kw.get("compound_index") is not None and self._grouped[-1]
-        self._grouped.append(bool(select_stmt._distinct or select_stmt._group_by_clauses or compound))  # noqa: SLF001
+        falls_together = select_stmt._distinct or select_stmt._group_by_clauses  # noqa: SLF001
+        self._grouped.append(bool(falls_together or (compound and self._grouped[-1])))
         self._in_exists.append(exists)
         try:
             return super().visit_select(select_stmt, asfrom=asfrom, **kw)
@@ -286,13 +288,15 @@ class GuardedCompiler(SQLCompiler):
         if distinct:
             for select in cs.selects:
                 self._refuse_sealed(select.selected_columns, cs.keyword.name.replace("_", " "))
-        shown = not self.stack or kw.get("need_column_expressions")
+        shown = bool(not self.stack or kw.get("need_column_expressions"))
         for cells in zip(*(select._all_selected_columns for select in cs.selects), strict=False):  # noqa: SLF001
-            self._check_place([_plain(cell) for cell in cells], shown=bool(shown))
+            self._check_place([_plain(cell) for cell in cells], shown=shown)
         self._grouped.append(distinct)
+        self._shown.append(shown)
         try:
             return super().visit_compound_select(cs, asfrom=asfrom, **kw)
         finally:
+            self._shown.pop()
             self._grouped.pop()
 
     def _check_place(self, cells: list[Any], *, shown: bool) -> None:
@@ -509,13 +513,16 @@ class GuardedCompiler(SQLCompiler):
         """Field id, key parts, subject and stored value, each of the first three as a netstring."""
         column = bound.column
         field = _personal(column)
+        if field is None and not bound.type.sealed and bound.type.field is not None:
+            # An expression over governed columns: those in it were noted as probes, so who gets here sees them in clear.
+            field = bound.type.field
+            no_row = [("''", key) for key in self._carried(field.table)]
+            return self._concatenate(field, no_row, self.process(column, **_column_kw(kw)))
         if field is None:
             name = getattr(bound.type.field, "name", "?")
             refuse(SealedUseRefused(field=name, construct="an expression around the column"))
         table = field.table
-        wanted = [table.table.c[name] for name in table.key]
-        if table.subject is not None:
-            wanted.append(table.table.c[table.subject])
+        wanted = self._carried(table)
         plain = _column_kw(kw)
         parts = []
         if self._grouped[-1] and not field.sealed:
@@ -529,6 +536,11 @@ class GuardedCompiler(SQLCompiler):
                 refuse(SealedUseRefused(field=field.name, construct=what))
             parts.append((super().visit_column(found, **plain), key))
         return self._concatenate(field, parts, super().visit_column(column, **plain))
+
+    @staticmethod
+    def _carried(table: Protected) -> list[Column[Any]]:
+        """The columns that a cell carries before its value: the row's key and its subject."""
+        return [table.table.c[name] for name in (*table.key, *filter(None, [table.subject]))]
 
     def _concatenate(self, field: Field, parts: list[tuple[str, Column[Any]]], value: str) -> str:
         prefix = f"'{field.prefix.decode()}'"

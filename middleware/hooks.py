@@ -56,6 +56,7 @@ class Gate:
         """``register`` says what is protected."""
         self.register = register
         self._pending: WeakKeyDictionary[Connection, Pending] = WeakKeyDictionary()
+        self._counted: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
 
     def protect(self, engine: Engine) -> None:
         """Listen to ``engine`` and give its dialect the guarded compiler. Calling it again does nothing."""
@@ -223,13 +224,25 @@ class Gate:
     def commit(self, connection: Connection) -> None:
         """Stage one entry per access with what it wrote, inside the transaction that is about to be committed.
 
-        Where that fails the commit fails, and what was written stays here for the roll-back to tell of.
+        Where that fails the commit fails, and what was written is undone.
         """
         pending = self._pending.get(connection)
         if pending is not None and pending.writes:
-            bodies = [row(entry) for entry in pending.entries()]
-            connection.execute(staged.insert(), bodies, execution_options=_OURS)
+            try:
+                bodies = [row(entry) for entry in pending.entries()]
+                connection.execute(staged.insert(), bodies, execution_options=_OURS)
+            except BaseException:
+                self._undo_all(connection)
+                raise
         self._pending.pop(connection, None)
+
+    def _undo_all(self, connection: Connection) -> None:
+        """SQLAlchemy takes a transaction whose commit failed for ended, and would go on in the driver's open one."""
+        self.rollback(connection)
+        try:
+            connection.dialect.do_rollback(connection.connection)
+        except Exception:  # noqa: BLE001 - whatever the driver says: a connection that cannot roll back is given up
+            connection.invalidate()
 
     def prepare_twophase(self, connection: Connection, xid: Any) -> None:  # noqa: ARG002
         """With two phases the first one makes the change durable."""
@@ -250,8 +263,14 @@ class Gate:
         """As any roll-back; what was prepared took its entries with it."""
         self.rollback(connection)
 
-    def savepoint(self, connection: Connection, name: str) -> None:
-        """One level deeper. SQLite's driver does not begin for a SAVEPOINT, and its RELEASE would then commit."""
+    def savepoint(self, connection: Connection, name: str | None) -> None:
+        """One level deeper. SQLite's driver does not begin for a SAVEPOINT, and its RELEASE would then commit.
+
+        SQLAlchemy gives a savepoint its name, which counts up on each Connection, only after it has told of it.
+        """
+        if name is None:
+            self._counted[connection] = self._counted.get(connection, 0) + 1
+            name = f"sa_savepoint_{self._counted[connection]}"
         raw = connection.connection.dbapi_connection
         if connection.dialect.name == "sqlite" and not _in_transaction(raw):
             connection.exec_driver_sql("BEGIN", execution_options=_OURS)

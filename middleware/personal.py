@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import LargeBinary
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
 
@@ -59,6 +60,7 @@ class Personal(TypeDecorator[Any]):
 
     impl = LargeBinary
     cache_ok = True
+    operator_classes = getattr(getattr(operators, "OperatorClass", None), "ANY", None)  # SQLAlchemy 2.1; 2.0 has none
 
     def __init__(
         self,
