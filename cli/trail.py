@@ -1,0 +1,127 @@
+"""``amanah audit``: read the trail, verify it, publish the key that verifies it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..audit.checkpoints import VerifierKey
+from ..audit.log import MAXIMUM, Filter, list_entries
+from ..audit.verify import verify as verify_trail
+from ..database import PLATFORM
+from ..errors import InvalidInput
+from ..i18n import N_
+from ..middleware.explain import discreet, machine_readable, summary
+from .options import TYPER, WRONG, AsJson
+from .terminal import complain, plain, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..audit.log import Logged
+    from ..audit.report import Report
+    from .desk import Desk
+
+commands = typer.Typer(help="The trail.", **TYPER)
+
+
+@commands.command("list")
+def _list(
+    ctx: typer.Context,
+    tenant_id: Annotated[str | None, typer.Option("--tenant", help="Default: all tenants and the platform.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Account id.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Resource that was touched.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MAXIMUM)] = 20,
+    before: Annotated[int | None, typer.Option(help="Position to go on from; with --tenant.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The newest entries, the newest first. That you looked becomes an entry too."""
+    desk: Desk = ctx.obj
+    if before is not None and tenant_id is None:
+        raise InvalidInput(detail=N_("--before is a position in one tenant's trail: name the tenant"))
+    _, trail = desk.engines
+    tenants = [desk.known(tenant_id, platform=True)] if tenant_id else [*desk.tenant_ids(), PLATFORM]
+    trouble = desk.sequence()
+    with desk.transaction() as connection:
+        for one in tenants:
+            desk.note(connection, one, act="audit.list")
+    wanted = Filter(actor=actor, resource=resource)
+    found = [one for t in tenants for one in list_entries(trail, t, limit=limit, before=before, filters=wanted)]
+    found = sorted(found, key=lambda one: one.entry.at, reverse=True)[:limit]
+    if as_json:
+        print_json([machine_readable(one) for one in found])
+    else:
+        titles = (
+            N_("Tenant"),
+            N_("No."),
+            N_("Time"),
+            N_("Actor"),
+            N_("Kind"),
+            N_("Purpose"),
+            N_("What"),
+            N_("Outcome"),
+        )
+        desk.table(titles, (_row(desk, one) for one in found))
+    if trouble is not None:
+        complain(trouble, desk.language)
+
+
+def _row(desk: Desk, one: Logged) -> Iterator[object]:
+    entry = one.entry
+    outcome = f"{entry.outcome} {entry.refusal or ''}".strip()
+    yield from (entry.tenant, one.position, desk.when(entry.at), discreet(entry.actor or "-"), entry.kind)
+    yield from (entry.purpose, summary(entry), plain(outcome, "red" if entry.refusal else ""))
+
+
+@commands.command("verify")
+def _verify(
+    ctx: typer.Context,
+    tenant_id: Annotated[str | None, typer.Option("--tenant", help="Default: all.")] = None,
+    key: Annotated[str | None, typer.Option(help="The verifier key (amanah audit key); default: the signer's.")] = None,
+    checkpoints: Annotated[Path | None, typer.Option(help="Folder of checkpoints; default: the settings'.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that the trail is what was recorded and signed, or name the first entry that is not (exit code 1)."""
+    desk: Desk = ctx.obj
+    core, trail = desk.engines
+    if key is None:
+        verifier = desk.signer.verifier
+        folder: Path | None = checkpoints or desk.settings.checkpoints
+        desk.sequence()  # what stops it is what verification finds
+    else:  # an auditor's: with somebody else's key and copies of the checkpoints nothing is written
+        verifier, folder = VerifierKey.parse(key), checkpoints
+    report = verify_trail(core, trail, verifier, tenant_id, checkpoints=folder)
+    if tenant_id and not any(one.entries or one.checkpoints or one.finding for one in report.tenants):
+        desk.known(tenant_id, platform=True)
+    if as_json:
+        print_json({"whole": report.whole, "entries": report.entries, **asdict(report)})
+    else:
+        _tell(desk, report)
+    if not report.whole:
+        raise typer.Exit(WRONG)
+
+
+def _tell(desk: Desk, report: Report) -> None:
+    titles = (N_("Tenant"), N_("Entries"), N_("Checkpoints"), N_("Signed up to"), N_("Result"))
+    bad, good = plain(desk.text(N_("not whole")), "bold red"), plain(desk.text(N_("whole")), "green")
+    rows = ((t.tenant, t.entries, t.checkpoints, t.signed, bad if t.finding else good) for t in report.tenants)
+    desk.table(titles, rows)
+    for finding in report.findings:
+        desk.out.print(plain(str(finding), "bold red"), soft_wrap=True)
+        if finding.event_id:
+            desk.say(N_("The entry that stands there now: {id}"), id=finding.event_id)
+    if report.pending:
+        desk.say(N_("{count} entries wait for their place in the log."), count=report.pending)
+    if report.heartbeat_at:
+        desk.say(N_("Last signed: {time}"), time=desk.when(report.heartbeat_at))
+    done = N_("The trail is whole: {entries} entries verified.") if report.whole else N_("The trail does not verify.")
+    desk.out.print(plain(desk.text(done, entries=report.entries), "green" if report.whole else "bold red"))
+
+
+@commands.command("key")
+def _key(ctx: typer.Context) -> None:
+    """The public key with which anybody can verify the trail. Publish it."""
+    typer.echo(str(ctx.obj.signer.verifier))
