@@ -241,7 +241,8 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
     )
     if bound.field.search and python_type is bool:
         raise DeclarationError(detail=f"{label}: a yes or no has only two tokens; it cannot be searched")
-    if any(bound.field.id == f.id for t in register.tables.values() for f in t.fields.values()):
+    taken = [f.id for t in (protected, *register.tables.values()) for f in t.fields.values()]
+    if bound.field.id in taken:
         raise DeclarationError(detail=f"two columns have the field id {bound.field.id!r}")
     bound.register = register
     column.type = bound

@@ -15,6 +15,7 @@ from sqlalchemy import BindParameter, Column, Connection, Insert, Integer, Table
 from sqlalchemy.orm import ColumnProperty
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
+from sqlalchemy.sql.selectable import AliasedReturnsRows
 
 from ..errors import MaskedWrite, SealedWriteRefused, TenantCrossed
 from .access import Access, Sight
@@ -36,13 +37,14 @@ def target_of(register: Register, statement: Any) -> Protected | None:
     could only be guessed.
     """
     target = statement.table
-    while not hasattr(target, "schema") and hasattr(target, "element"):
+    while isinstance(target, AliasedReturnsRows):
         target = target.element
     table = register.by_name(getattr(target, "name", ""))
     if table is None:
         return None
     if not isinstance(statement.table, Table) or statement.table != table.table:
-        refuse(SealedWriteRefused(field=table.name, detail="it is written by an alias or by a Table that is not the declared one"))
+        detail = "it is written by an alias or by a Table that is not the declared one"
+        refuse(SealedWriteRefused(field=table.name, detail=detail))
     return table
 
 

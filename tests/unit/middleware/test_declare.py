@@ -1,0 +1,173 @@
+"""Declarations: what cannot be kept is refused before the first query."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import pytest
+from amanah.errors import DeclarationError
+from amanah.middleware.declare import build, declare, shared
+from amanah.middleware.personal import Personal
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+def _table(*columns: Any, name: str = "customer", **options: Any) -> MetaData:
+    metadata = MetaData()
+    key = () if any(getattr(c, "primary_key", False) for c in columns) else (Column("id", String(36), primary_key=True),)
+    Table(name, metadata, Column("tenant_id", String(64)), *key, *columns, **options)
+    return metadata
+
+
+def _name(**options: Any) -> Personal:
+    return Personal(String, category="user.name", **options)
+
+
+REFUSED = {
+    "no such table": lambda: build(MetaData(), [declare("nothing")], "tenant_id"),
+    "no such column": lambda: build(_table(), [declare("customer", columns={"x": _name()})], "tenant_id"),
+    "said twice": lambda: build(_table(), [declare("customer"), declare("customer")], "tenant_id"),
+    "no such subject": lambda: build(_table(), [declare("customer", subject="x")], "tenant_id"),
+    "no such tenant column": lambda: build(_table(), [declare("customer", tenant="x")], "tenant_id"),
+    "personal without tenant": lambda: build(_table(Column("name", _name())), [], "organisation"),
+    "shared with personal": lambda: build(_table(Column("name", _name())), [shared("customer")], "tenant_id"),
+    "personal key": lambda: build(_table(Column("name", _name(), primary_key=True)), [], "tenant_id"),
+    "personal tenant": lambda: build(_table(), [declare("customer", columns={"tenant_id": _name()})], "tenant_id"),
+    "personal subject": lambda: build(
+        _table(Column("name", String)), [declare("customer", subject="name", columns={"name": _name()})], "tenant_id"
+    ),
+    "key of another kind": lambda: build(
+        _table(Column("n", Numeric, primary_key=True), Column("name", _name())), [], "tenant_id"
+    ),
+    "key of an enumeration": lambda: build(
+        _table(Column("n", Enum(Colour), primary_key=True), Column("name", _name())), [], "tenant_id"
+    ),
+    "key with a collation": lambda: build(
+        _table(Column("n", String(collation="NOCASE"), primary_key=True), Column("name", _name())), [], "tenant_id"
+    ),
+    "key that is always generated": lambda: build(
+        _table(Column("n", Integer, Identity(always=True), primary_key=True), Column("name", _name())), [], "tenant_id"
+    ),
+    "another key than its name": lambda: build(
+        _table(Column("name", _name(), key="called")), [], "tenant_id"
+    ),
+    "update cascade": lambda: build(
+        _table(Column("p", String, ForeignKey("customer.p", onupdate="CASCADE"), primary_key=True), Column("name", _name())),
+        [], "tenant_id",
+    ),
+    "check": lambda: build(
+        _table(Column("name", _name()), CheckConstraint("length(name) > 3")), [], "tenant_id"
+    ),
+    "server default": lambda: build(_table(Column("name", _name(), server_default="x")), [], "tenant_id"),
+    "default by SQL": lambda: build(_table(Column("name", _name(), default=func.lower("X"))), [], "tenant_id"),
+    "onupdate": lambda: build(_table(Column("name", _name(), onupdate="x")), [], "tenant_id"),
+    "unique without search": lambda: build(_table(Column("name", _name(), unique=True)), [], "tenant_id"),
+    "unique index without search": lambda: build(
+        _table(Column("name", _name()), Index("u", "name", unique=True)), [], "tenant_id"
+    ),
+    "in a schema": lambda: build(_table(Column("name", _name()), schema="hr"), [], "tenant_id"),
+    "strange id": lambda: build(_table(Column("name", _name(id="it's"))), [], "tenant_id"),
+    "strange name": lambda: build(_table(Column("full name", _name())), [], "tenant_id"),
+    "the same id twice": lambda: build(
+        _table(Column("name", _name(id="x")), Column("other", _name(id="x"))), [], "tenant_id"
+    ),
+    "governed and searched": lambda: _name(sealed=False, search="exact"),
+    "unknown search": lambda: _name(search="like"),
+    "no category": lambda: Personal(String, category=""),
+    "unknown mask": lambda: build(_table(Column("name", _name(mask="blur"))), [], "tenant_id"),
+    "mask of another type": lambda: build(
+        _table(Column("n", Personal(Integer, category="user.name", mask="last4"))), [], "tenant_id"
+    ),
+    "target of a foreign key": lambda: build(_pointing(), [], "tenant_id"),
+    "two spellings of one name": lambda: build(_twice(), [], "tenant_id"),
+}
+
+
+def _pointing() -> MetaData:
+    metadata = _table(Column("name", _name(search="exact"), unique=True))
+    Table(
+        "other", metadata, Column("tenant_id", String), Column("id", String, primary_key=True), Column("n", String),
+        ForeignKeyConstraint(["n"], ["customer.name"]),
+    )
+    return metadata
+
+
+def _twice() -> MetaData:
+    metadata = _table()
+    Table("Customer", metadata, Column("tenant_id", String), Column("id", String, primary_key=True))
+    return metadata
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_declaration_that_cannot_be_kept_is_refused(what: str) -> None:
+    """A wrong declaration is an error while the guard is built, in words, not a surprise in a row."""
+    with pytest.raises(DeclarationError):
+        REFUSED[what]()
+
+
+def test_mappers_that_are_in_use_cannot_be_changed() -> None:
+    """Once configured, a mapper remembers its columns' types; swapping them would go half unseen."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Late(Base):
+        __tablename__ = "late"
+        tenant_id: Mapped[str] = mapped_column(String(64))
+        id: Mapped[str] = mapped_column(String(36), primary_key=True)
+        name: Mapped[str] = mapped_column(String(40))
+
+    configure_mappers()
+    with pytest.raises(DeclarationError):
+        build(Base.metadata, [declare("late", columns={"name": Personal(category="user.name")})], "tenant_id")
+
+
+def test_in_the_model_and_beside_it_give_the_same() -> None:
+    """A declaration by table name takes the column's own type; field, category and search column come out alike."""
+    inside = build(_table(Column("phone", _name(search="exact"), unique=True)), [], "tenant_id")
+    metadata = _table(Column("phone", String, unique=True))
+    said = declare("customer", columns={"phone": Personal(category="user.name", search="exact")})
+    beside = build(metadata, [said], "tenant_id")
+    for register in (inside, beside):
+        table = register.tables["customer"].table
+        assert register.categories() == {"customer.phone": "user.name"}
+        (unique,) = [c for c in table.constraints if isinstance(c, UniqueConstraint)]
+        assert [c.name for c in unique.columns] == ["phone_ix"]
+        assert table.c.phone_ix.nullable
+
+
+def test_a_key_that_the_database_makes_is_not_bound_to() -> None:
+    """Its row's name is not known when the value is sealed; the table says so, for the doctor to tell."""
+    server = _table(Column("n", String, primary_key=True, server_default="x"), Column("name", _name()))
+    assert not build(server, [], "tenant_id").tables["customer"].bound_to_row
+    client = _table(Column("n", String, primary_key=True, default="x"), Column("name", _name()))
+    assert build(client, [], "tenant_id").tables["customer"].bound_to_row
+
+
+def test_names_are_found_in_any_case() -> None:
+    """SQL folds the case of what is not quoted, so a table or column is known in every spelling."""
+    register = build(_table(Column("Phone", _name()), name="Customer"), [], "tenant_id")
+    table = register.by_name("CUSTOMER")
+    assert table is not None
+    assert table.column_named("PHONE") is table.fields["Phone"]
+    assert register.personal_columns == {"phone"}
