@@ -44,6 +44,7 @@ class Rendering:
         facts = {"signed_in": None, "query": {}, "here": "/", **facts}
         return self._environment.get_template(template).render(
             _=lambda message, **named: translate(message, language, **named),
+            told=partial(_told, language),
             number=lambda value: number_text(value, language),
             day=partial(_day, language=language),
             clock=partial(_clock, language=language),
@@ -55,6 +56,12 @@ class Rendering:
             style=f"{base}/static/console.css?v={self.version}",
             **facts,
         )
+
+
+def _told(language: Language, words: Mapping[str, str], code: object) -> str:
+    """What ``code`` is called; a code that we have no words for as it stands, never taken for a message."""
+    text = str(code)
+    return translate(words[text], language) if text in words else wording.plain(text)
 
 
 def _link(path: str, parameters: Mapping[str, object] | None = None, **more: object) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -167,3 +168,18 @@ def trail_database(own_database: Engine, database_url: str) -> Iterator[Engine]:
     engine = database.own_engine(database.trail_url(database_url))
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def console(database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The console beside an app, with people who can sign in (``tests/console_world.py``)."""
+    name = "console_world"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    world = sys.modules[name].build(database_url, tmp_path)
+    yield world
+    world.close()
