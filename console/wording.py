@@ -67,7 +67,18 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "console.sign_in_failed": N_("Wrong password for the console"),
         "console.sign_out": N_("Signed out of the console"),
         "console.join": N_("Accepted an invitation and set a password"),
+        "audit.list": N_("Read the trail at the command line"),
+        "explain": N_("Had a decision explained"),
+        "grant.give": N_("Gave a role"),
+        "grant.revoke": N_("Took a role away"),
+        "member.add": N_("Added a member"),
+        "member.invite": N_("Invited a member to the console"),
+        "member.remove": N_("Removed a member"),
+        "member.suspend": N_("Suspended a member"),
         "tenant.create": N_("The organisation was set up"),
+        "tenant.resume": N_("The organisation was resumed"),
+        "tenant.suspend": N_("The organisation was suspended"),
+        "trail.verify": N_("Verified the trail"),
     }
 )
 
