@@ -94,6 +94,15 @@ class KeyFileMissing(ConfigurationError):
     remedy = N_("Restore the file from its backup, or create a first one with: amanah keys init")
 
 
+class KeyFileExists(ConfigurationError):
+    """There is a key file already where a new one was to be made."""
+
+    code = "key-file-exists"
+    what = N_("No new key file was made.")
+    why = N_("There is one at {path} already, and a key file is never overwritten: what it sealed would be lost.")
+    remedy = N_("Go on with the file that is there, or name another place with AMANAH_STATE or AMANAH_KEY_FILE.")
+
+
 class KeyFileUnreadable(ConfigurationError):
     """The key file exists and cannot be read, or holds something else than keys, or is open to other users."""
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sqlalchemy import Connection, Engine, MetaData
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .encryption.provider import KeyProvider
     from .middleware.declare import Declaration
@@ -333,15 +333,28 @@ class _Running:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.guard.start()
-        try:
+        if scope["type"] != "lifespan":
             await self.app(scope, receive, send)
+            return
+        closed = False
+
+        async def send_closed(message: Message) -> None:
+            # Before the server hears that the application has ended: afterwards it cancels whatever still runs.
+            nonlocal closed
+            if message["type"].startswith("lifespan.shutdown") and not closed:
+                closed = True
+                await to_thread.run_sync(self.guard.close)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_closed)
         finally:
-            if scope["type"] == "lifespan":
+            if not closed:
                 await to_thread.run_sync(self.guard.close)
 
 
 def create_keys(settings: Settings) -> None:
-    """Make a key file and a signer, neither of which may exist. Raises `KeyFileUnreadable` or `ConfigurationError`."""
+    """Make a key file, and a signer if there is none. Raises `KeyFileExists` and other `ConfigurationError`s."""
     for path in (settings.key_file, settings.signer_file):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)

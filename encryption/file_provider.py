@@ -22,7 +22,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from ..errors import KeyFileMissing, KeyFileUnreadable
+from ..errors import KeyFileExists, KeyFileMissing, KeyFileUnreadable
 from ..i18n import N_
 from .local_keys import LocalKeys
 from .xaes import KEY_SIZE
@@ -47,7 +47,11 @@ class FileKeyProvider(LocalKeys):
 
     @classmethod
     def create(cls, path: str | os.PathLike[str]) -> FileKeyProvider:
-        """Write a new file with one random key, durably, and read it. A file that exists is never touched."""
+        """Write a new file with one random key, durably, and read it.
+
+        Raises :class:`~amanah.errors.KeyFileExists` and leaves the file alone where there is one, and
+        :class:`~amanah.errors.KeyFileUnreadable` where none can be written.
+        """
         target = Path(path)
         name = os.urandom(8).hex()
         body = {
@@ -58,7 +62,7 @@ class FileKeyProvider(LocalKeys):
         try:
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            raise KeyFileUnreadable(path=target, detail=N_("it exists already and is not overwritten")) from None
+            raise KeyFileExists(path=target) from None
         except OSError as error:
             raise KeyFileUnreadable(path=target, detail=_reason(error)) from None
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

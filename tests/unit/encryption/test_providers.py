@@ -9,7 +9,7 @@ import pytest
 
 from amanah.encryption.environment_provider import EnvironmentKeyProvider
 from amanah.encryption.file_provider import FileKeyProvider
-from amanah.errors import ConfigurationError, KeyFileMissing, KeyFileUnreadable, KeyFileWrong, Tampered
+from amanah.errors import ConfigurationError, KeyFileExists, KeyFileMissing, KeyFileUnreadable, KeyFileWrong, Tampered
 
 KEY = b"k" * 32
 CONTEXT = b"context"
@@ -54,7 +54,7 @@ def test_a_key_file_that_exists_is_never_overwritten(path):
     """Overwriting it would be losing every sealed value."""
     FileKeyProvider.create(path)
     before = path.read_bytes()
-    with pytest.raises(KeyFileUnreadable, match="exists"):
+    with pytest.raises(KeyFileExists, match="never overwritten"):
         FileKeyProvider.create(path)
     assert path.read_bytes() == before
 
