@@ -87,6 +87,7 @@ def _facts(entry: Entry, routes: Iterable[Route]) -> Mapping[str, str]:
     known = {"purpose": entry.purpose, "route": entry.route}
     if decision and not decision.get("allow"):
         known |= {"resource": decision.get("resource"), "action": decision.get("action")}
+    known |= {name: str(entry.detail[name]) for name in ("resource", "action", "field") if name in entry.detail}
     served = next((route.purposes for route in routes if entry.route in _names(route)), ())
     known["purposes"] = ", ".join(served) or None
     return {name: str(value) for name, value in known.items() if value}
@@ -111,12 +112,11 @@ def _error(code: str) -> type[AmanahError] | None:
 
 def policy_words(entry: Entry, snapshot: Snapshot, register: Register, language: Language) -> Iterator[str]:
     """Why today's policy decides as it does on what the entry asked for, one sentence at a time."""
-    decision = entry.decision
-    if not decision or entry.purpose is None:
+    asked = _asked(entry)
+    if asked is None or entry.purpose is None:
         return
-    obj, action = str(decision.get("resource")), str(decision.get("action"))
-    then = decision.get("policy_version")
-    if then != snapshot.version:
+    then = (entry.decision or {}).get("policy_version")
+    if then is not None and then != snapshot.version:
         yield translate(
             N_("The policy was at version {then} then and is at {now} now; what follows is by today's."),
             language,
@@ -124,9 +124,19 @@ def policy_words(entry: Entry, snapshot: Snapshot, register: Register, language:
             now=snapshot.version,
         )
     roles = frozenset(entry.roles)
-    yield from explanation_words(snapshot.explain(roles, obj, action, entry.purpose), language)
-    if entry.refusal in _OF_FIELDS:
-        yield from _field_words(snapshot, register, entry, obj, language)
+    yield from explanation_words(snapshot.explain(roles, *asked, entry.purpose), language)
+    if entry.refusal in _OF_FIELDS and "field" not in entry.detail:
+        yield from _field_words(snapshot, register, entry, asked[0], language)
+
+
+def _asked(entry: Entry) -> tuple[str, str] | None:
+    """The object and the action that the policy was asked about last: a refusal's own, or else the admission's."""
+    about, decision = entry.detail if entry.refusal else {}, entry.decision
+    if entry.refusal in _OF_FIELDS and "field" in about:
+        return str(about["field"]), str(about.get("action", "read"))  # each of them wants to see it in clear
+    if "resource" in about and "action" in about:
+        return str(about["resource"]), str(about["action"])
+    return (str(decision.get("resource")), str(decision.get("action"))) if decision else None
 
 
 def explanation_words(found: Explanation, language: Language) -> Iterator[str]:
@@ -173,7 +183,7 @@ def explanation_words(found: Explanation, language: Language) -> Iterator[str]:
 def _field_words(
     snapshot: Snapshot, register: Register, entry: Entry, resource: str, language: Language
 ) -> Iterator[str]:
-    """How these roles see the personal columns of the resource: the trail keeps that one was refused, not which."""
+    """How these roles see the personal columns of the resource, for an entry that does not say which was refused."""
     assert entry.purpose is not None  # noqa: S101 - for the type checker; the caller asked
     roles = frozenset(entry.roles)
     seen: dict[str, list[str]] = {}
