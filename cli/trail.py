@@ -84,7 +84,10 @@ def _verify(
     checkpoints: Annotated[Path | None, typer.Option(help="Folder of checkpoints; default: the settings'.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that the trail is what was recorded and signed, or name the first entry that is not (exit code 1)."""
+    """Prove that the trail is what was recorded and signed, or name the first entry that is not (exit code 1).
+
+    That you verified becomes an entry too, unless it is with --key.
+    """
     desk: Desk = ctx.obj
     core, trail = desk.engines
     if key is None:
@@ -96,12 +99,23 @@ def _verify(
     report = verify_trail(core, trail, verifier, tenant_id, checkpoints=folder)
     if tenant_id and not any(one.entries or one.checkpoints or one.finding for one in report.tenants):
         desk.known(tenant_id, platform=True)
+    if key is None:
+        _note_verification(desk, tenant_id)
     if as_json:
         print_json({"whole": report.whole, "entries": report.entries, **asdict(report)})
     else:
         _tell(desk, report)
     if not report.whole:
         raise typer.Exit(WRONG)
+
+
+def _note_verification(desk: Desk, tenant_id: str | None) -> None:
+    """An entry of each tenant that was verified; of the platform's where the tenant is gone and its trail is left."""
+    known = [*desk.tenant_ids(), PLATFORM]
+    verified = known if tenant_id is None else [tenant_id if tenant_id in known else PLATFORM]
+    with desk.transaction() as connection:
+        for one in verified:
+            desk.note(connection, one, act="trail.verify")
 
 
 def _tell(desk: Desk, report: Report) -> None:
