@@ -14,7 +14,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 DATA = {".po", ".conf", ".toml", ".html", ".css", ".js", ".svg", ".mako", ".typed", ".sql", ".ico", ".png"}
-SHIPPED = ("access_policies", "alembic", "audit", "console", "encryption", "locale", "middleware", "tenants", "testing")
+SHIPPED = (
+    "access_policies",
+    "alembic",
+    "audit",
+    "cli",
+    "console",
+    "encryption",
+    "locale",
+    "middleware",
+    "tenants",
+    "testing",
+)
 
 pytestmark = pytest.mark.slow
 
