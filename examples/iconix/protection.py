@@ -155,7 +155,7 @@ ROUTES = [
     route("GET /customers", "customer", "read", [*SALES, "fulfilment"]),
     route("GET /customers/new", "customer", "create", ["billing"]),
     route("POST /customers/new", "customer", "create", ["billing"]),
-    route("GET /customers/{id}", "customer", "read", [*SALES, "fulfilment"]),
+    route("GET /customers/{id}", "customer", "read", SALES),  # with the latest invoices
     route("POST /customers/{id}", "customer", "update", ["billing"]),
     route("GET /api/products", "product", "read", ["billing", "fulfilment", "reporting", "support"]),
     route("POST /api/products", "product", "create", ["billing"]),
@@ -180,7 +180,7 @@ ROUTES = [
     route("PATCH /api/patients/{id}", "patient", "update", ["registration"]),
     route("GET,POST /clinic/register", "patient", "create", ["registration"]),
     route("GET /clinic/patients", "patient", "read", [*CLINIC, "support"]),
-    route("GET /clinic/patients/{id}", "patient", "read", [*CLINIC, "support"]),
+    route("GET /clinic/patients/{id}", "patient", "read", CLINIC),  # with the visits
     route("GET /api/doctors", "doctor", "read", CLINIC),
     route("GET /api/visits", "visit", "read", CLINIC),
     route("POST /api/visits", "visit", "create", CLINIC),

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import make_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import psycopg
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
@@ -38,10 +38,20 @@ house_module = _load()
 class Builder:
     """Makes houses; the first of each kind of database is installed, the others are copies of it."""
 
-    def __init__(self, folder: Path, postgres: Callable[[], tuple[str, Any]]) -> None:
+    def __init__(self, folder: Path, postgres_url: Callable[[], str]) -> None:
+        """``postgres_url`` is asked only where a test needs PostgreSQL."""
         self.folder = folder
-        self._postgres = postgres
+        self._postgres_url = postgres_url
+        self._connection: psycopg.Connection | None = None
         self._templates: dict[str, Any] = {}
+
+    def _postgres(self) -> tuple[str, psycopg.Connection]:
+        """The server's URL and a superuser's connection of our own, which outlives the fixtures of the tests."""
+        url = self._postgres_url()
+        if self._connection is None:
+            plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+            self._connection = psycopg.connect(plain, autocommit=True)
+        return url, self._connection
 
     @contextlib.contextmanager
     def house(self, kind: str) -> Iterator[Any]:
@@ -93,35 +103,40 @@ class Builder:
 
     def close(self) -> None:
         """Drop the template on PostgreSQL; files are the temporary folder's business."""
-        template = self._templates.get("postgresql")
-        if template is not None:
-            name = make_url(template.url).database
-            self._postgres()[1].execute(f"DROP DATABASE {name} WITH (FORCE)".encode("ascii"))
+        if self._connection is None:
+            return
+        if "postgresql" in self._templates:
+            name = make_url(self._templates["postgresql"].url).database
+            self._connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode("ascii"))
+        self._connection.close()
 
 
 @pytest.fixture(scope="session")
 def builder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Builder]:
     """Makes houses."""
-
-    def postgres() -> tuple[str, psycopg.Connection]:
-        return request.getfixturevalue("postgres_url"), request.getfixturevalue("_maintenance")
-
-    made = Builder(tmp_path_factory.mktemp("houses"), postgres)
+    url = functools.cache(lambda: str(request.getfixturevalue("postgres_url")))
+    made = Builder(tmp_path_factory.mktemp("houses"), url)
     yield made
     made.close()
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def server(builder: Builder, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A running house that the tests of a module share."""
-    with builder.house(request.param) as house, house.serving() as running:
+@pytest.fixture(scope="session", params=DATABASES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """On which database."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def server(builder: Builder, kind: str) -> Iterator[Any]:
+    """A running house that tests share which only add rows, or leave a row as they found it."""
+    with builder.house(kind) as house, house.serving() as running:
         yield running
 
 
-@pytest.fixture(params=DATABASES)
-def own_house(builder: Builder, request: pytest.FixtureRequest) -> Iterator[Any]:
+@pytest.fixture
+def own_house(builder: Builder, kind: str) -> Iterator[Any]:
     """A house of the test's own, not running."""
-    with builder.house(request.param) as house:
+    with builder.house(kind) as house:
         yield house
 
 

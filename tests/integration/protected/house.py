@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from amanah.audit.report import Report
 
 ROOT = Path(__file__).parents[3]
+PYTHONPATH = os.pathsep.join(filter(None, [str(ROOT / "examples"), os.environ.get("PYTHONPATH")]))
 ROWS = 300
 PASSWORDS = {one.email.removesuffix(".example"): one.password for one in DEMO_ACCOUNTS}
 CSRF = re.compile(r'name="csrf" value="([^"]+)"')
@@ -56,7 +57,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Comple
     """Run a Python module to its end and hand back what it printed."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-m", *arguments],
-        env={**(env or os.environ), "PYTHONPATH": str(ROOT / "examples")},
+        env={**(env or os.environ), "PYTHONPATH": PYTHONPATH},
         capture_output=True,
         text=True,
         timeout=120,
@@ -223,7 +224,7 @@ class Server:
         host, port = self.base.removeprefix("http://").split(":")
         command = [sys.executable, "-W", "ignore", "-m", "uvicorn", "--factory", self.app]
         command += ["--host", host, "--port", port, "--no-access-log", "--log-level", "warning"]
-        env = {**self.house.environment(), "PYTHONPATH": str(ROOT / "examples")}
+        env = {**self.house.environment(), "PYTHONPATH": PYTHONPATH}
         with self.said.open("ab") as output:
             self._process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT)
         until = time.monotonic() + 30

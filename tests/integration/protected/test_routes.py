@@ -11,7 +11,6 @@ from iconix.protection import ROUTES
 from iconix.seed import DEMO_CUSTOMER_ID, DEMO_PATIENT_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CASHIER, ACCOUNTANT, SUPPORT = "kasir@sinar-jaya", "akuntan@sinar-jaya", "layanan@sinar-jaya"
 COURIER, OFFICER, IDLE = "kurir@sinar-jaya", "kepatuhan@sinar-jaya", "kurir2@sinar-jaya"
@@ -61,7 +60,11 @@ CASES = [
     case("POST /api/customers", BILLING, (SUPPORT, "billing"), json={"name": "Toko Sumber Rejeki"}, status=201),
     case("GET /api/customers/{id}", (SUPPORT, "support"), (COURIER, "billing"), f"/api/customers{CUSTOMER}"),
     case(
-        "PATCH /api/customers/{id}", BILLING, (SUPPORT, "billing"), f"/api/customers{CUSTOMER}", json={"city": "Gresik"}
+        "PATCH /api/customers/{id}",
+        BILLING,
+        (SUPPORT, "billing"),
+        f"/api/customers{CUSTOMER}",
+        json={"city": "Surabaya"},
     ),
     case("GET /customers", BILLING, (COURIER, "fulfilment")),
     case("GET /customers/new", BILLING, (SUPPORT, "billing")),
@@ -243,8 +246,8 @@ class Made:
         return str(self.post(DESK, "/api/queue", "registration", {"patient_id": DEMO_PATIENT_ID})["id"])
 
 
-@pytest.fixture(scope="module")
-def made(server: Any, truth: Any) -> Iterator[Made]:
+@pytest.fixture(scope="session")
+def made(server: Any, truth: Any) -> Made:
     """Rows to act on, and a courier whose roles were taken away."""
     house = server.house
     member = house.rows("SELECT id FROM account WHERE role = 'courier' AND tenant_id = 'sinar-jaya'")
@@ -266,7 +269,7 @@ def made(server: Any, truth: Any) -> Iterator[Made]:
     things.names["delivered"] = things.order("assign", "deliver")
     things.names["waiting"], things.names["called"] = things.ticket(), things.ticket()
     things.post(DOCTOR, f"/api/queue/{things.names['called']}/call", "care", {})
-    yield things
+    return things
 
 
 def send(made: Made, one: Case, who: str | None, purpose: str | None) -> Any:
