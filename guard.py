@@ -251,7 +251,7 @@ class Guard:
                 self.sequencer.start()
 
     def close(self) -> None:
-        """Write out what waits, stop the background threads and close the connections. It may be started again."""
+        """Write out what waits, stop the background threads and close the connections. What comes afterwards is refused."""
         with self._lock:
             self._started = False
         self.writer.close()
@@ -354,13 +354,15 @@ class _Running:
 
 
 def create_keys(settings: Settings) -> None:
-    """Make a key file, and a signer if there is none. Raises `KeyFileExists` and other `ConfigurationError`s."""
+    """Make a key file and a signer, whichever is missing. Raises `KeyFileExists` where both are there."""
     for path in (settings.key_file, settings.signer_file):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
-    FileKeyProvider.create(settings.key_file)
-    if not settings.signer_file.exists():
+    signed = settings.signer_file.exists()
+    if not signed:
         SignerKey.create(settings.signer_file)
+    if signed or not settings.key_file.exists():
+        FileKeyProvider.create(settings.key_file)
 
 
 def _has_keys(engine: Engine) -> bool:
