@@ -1,4 +1,4 @@
-"""The house on both databases: installed once per worker and database, copied for each module or test that needs one."""
+"""The house on both databases: installed once per worker and database, copied for each test that needs one."""
 
 from __future__ import annotations
 

@@ -213,7 +213,9 @@ class Server:
         self.house = house
         self.app = app
         self.base = f"http://127.0.0.1:{free_port()}"
-        self.client = httpx2.Client(base_url=self.base, timeout=30)
+        # A server ends the connection after an answer of 500; a client that would use it again had to guess.
+        once = httpx2.Limits(max_keepalive_connections=0)
+        self.client = httpx2.Client(base_url=self.base, timeout=30, limits=once)
         self.said = house.folder / f"server-{uuid.uuid4().hex[:8]}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._browsers: dict[str, Browser] = {}

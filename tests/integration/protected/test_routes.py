@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from iconix.protection import ROUTES
 from iconix.seed import DEMO_CUSTOMER_ID, DEMO_PATIENT_ID
-
-if TYPE_CHECKING:
 
 CASHIER, ACCOUNTANT, SUPPORT = "kasir@sinar-jaya", "akuntan@sinar-jaya", "layanan@sinar-jaya"
 COURIER, OFFICER, IDLE = "kurir@sinar-jaya", "kepatuhan@sinar-jaya", "kurir2@sinar-jaya"
