@@ -2,15 +2,15 @@
 
 Everything that SQLAlchemy renders passes here, ORM and Core alike, once per statement shape:
 
-1. A protected table in a FROM is rendered as ``(SELECT * FROM t WHERE tenant_id = :tenant) AS t``; UPDATE and DELETE get
-   the same condition. PostgreSQL flattens it into index scans.
+1. A protected table in a FROM is rendered as ``(SELECT * FROM t WHERE tenant_id = :tenant) AS t``; UPDATE and DELETE
+   get the same condition. PostgreSQL flattens it into index scans.
 2. A personal column is rendered only where that keeps its promise: as a plain output column (with its row's key before
    it), in IS NULL and COUNT, and, where it is searchable, in equality and IN (on its search column). A governed column
    (stored plain) may stand anywhere, and where rows are chosen by it that is noted as a probe.
 3. What was touched is kept as the compiled form's `Shape`.
 
-Tried and not enough: ``with_loader_criteria`` (seven shapes of statement leak) and a comparator (``func.lower(c) == x`` and
-``order_by(c)`` fail silently).
+Tried and not enough: ``with_loader_criteria`` (seven shapes of statement leak) and a comparator (``func.lower(c) ==
+x`` and ``order_by(c)`` fail silently).
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ def _personal(element: Any) -> Field | None:
     return None
 
 
-class GuardedCompiler(SQLCompiler):
+_Base: Any = SQLCompiler  # whose methods have no types, and other signatures in each release
+
+
+class GuardedCompiler(_Base):  # type: ignore[misc]
     """Mixed in before a dialect's compiler class."""
 
     register: Register
@@ -130,7 +133,9 @@ class GuardedCompiler(SQLCompiler):
     def _tenant_bind(self, table: Protected, **kw: Any) -> str:
         bind = self._tenant_binds.get(table.name)
         if bind is None:
-            bind = bindparam(f"amanah_tenant_{table.name}", callable_=_tenant_now(table), type_=table.table.c[table.tenant].type)
+            bind = bindparam(
+                f"amanah_tenant_{table.name}", callable_=_tenant_now(table), type_=table.table.c[table.tenant].type
+            )
             self._tenant_binds[table.name] = bind
         kw = {k: v for k, v in kw.items() if k in ("literal_binds", "render_postcompile")}
         return self.process(bind, **kw)
@@ -152,7 +157,7 @@ class GuardedCompiler(SQLCompiler):
         enclosing = kw.get("enclosing_alias")
         inner = super().visit_table(table, asfrom=True, iscrud=False, **kw)
         column = self.preparer.quote(protected.tenant)
-        text = f"(SELECT * FROM {inner} WHERE {column} = {self._tenant_bind(protected, **kw)})"
+        text = f"(SELECT * FROM {inner} WHERE {column} = {self._tenant_bind(protected, **kw)})"  # noqa: S608 - quoted
         if enclosing is not None and enclosing.element is table:
             return text
         name = table.name
@@ -227,7 +232,8 @@ class GuardedCompiler(SQLCompiler):
             self.amanah_shape.columns = tuple(
                 c.name
                 for c in protected.table.columns
-                if not isinstance(c.type, IndexToken) and re.search(rf"[ .]{re.escape(self.preparer.quote(c.name))}=", text)
+                if not isinstance(c.type, IndexToken)
+                and re.search(rf"[ .]{re.escape(self.preparer.quote(c.name))}=", text)
             )
         return text
 
@@ -248,9 +254,7 @@ class GuardedCompiler(SQLCompiler):
             self.amanah_shape.columns = tuple(
                 c.name for c in protected.table.columns if c.key in names and not isinstance(c.type, IndexToken)
             )
-        return super().visit_insert(
-            insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw
-        )
+        return super().visit_insert(insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw)
 
     # -- 2. the walk --------------------------------------------------------------------------------------------------
 
@@ -274,7 +278,9 @@ class GuardedCompiler(SQLCompiler):
     def _note_named(self, columns: Any) -> None:
         for raw in columns:
             if not isinstance(raw, FromClause):
-                self.amanah_shape.named.update(f for part in visitors.iterate(raw) if (f := _personal(part)) is not None)
+                self.amanah_shape.named.update(
+                    f for part in visitors.iterate(raw) if (f := _personal(part)) is not None
+                )
 
     def visit_unary(self, unary: Any, **kw: Any) -> str:
         """What EXISTS selects is never shown."""
@@ -317,7 +323,13 @@ class GuardedCompiler(SQLCompiler):
                 refuse(SealedUseRefused(field=field.name, construct=construct))
 
     def _label_select_column(
-        self, select: Any, column: Any, populate_result_map: Any, asfrom: bool, *args: Any, **kw: Any  # noqa: FBT001
+        self,
+        select: Any,
+        column: Any,
+        populate_result_map: Any,
+        asfrom: bool,  # noqa: FBT001
+        *args: Any,
+        **kw: Any,
     ) -> Any:
         """An output column: bound to its row at the top, passed on by a subquery, refused in a scalar subquery."""
         plain = _plain(column)
@@ -419,7 +431,7 @@ class GuardedCompiler(SQLCompiler):
             return self._index(field, left, kw) + _MEMBERSHIP[operator] + self._token(field, right, kw)
         return super().visit_binary(binary, *args, **kw)
 
-    def _equality(self, field: Field, column: Any, other: Any, sign: str, kw: dict[str, Any]) -> str:
+    def _equality(self, field: Field, column: Any, other: Any, sign: str, kw: dict[str, Any]) -> str:  # noqa: RET503
         if isinstance(other, BindParameter):
             return self._index(field, column, kw) + sign + self._token(field, other, kw)
         second = _personal(other)
@@ -474,7 +486,7 @@ class GuardedCompiler(SQLCompiler):
     def visit_tstring_text(self, element: Any, **kw: Any) -> str:
         """The fixed parts of a template string (SQLAlchemy 2.1) are raw SQL."""
         self._check_fragment(element.text)
-        return super().visit_tstring_text(element, **kw)  # type: ignore[misc,no-any-return]
+        return super().visit_tstring_text(element, **kw)
 
     def get_statement_hint_text(self, hint_texts: Any) -> str:
         """A hint stands at the end of the statement as it is: raw SQL."""
@@ -514,7 +526,8 @@ class GuardedCompiler(SQLCompiler):
         column = bound.column
         field = _personal(column)
         if field is None and not bound.type.sealed and bound.type.field is not None:
-            # An expression over governed columns: those in it were noted as probes, so who gets here sees them in clear.
+            # An expression over governed columns: those in it were noted as probes, so who gets here sees them in
+            # clear.
             field = bound.type.field
             no_row = [("''", key) for key in self._carried(field.table)]
             return self._concatenate(field, no_row, self.process(column, **_column_kw(kw)))
@@ -526,7 +539,8 @@ class GuardedCompiler(SQLCompiler):
         plain = _column_kw(kw)
         parts = []
         if self._grouped[-1] and not field.sealed:
-            # Equal values fall together: the cell belongs to no one row, and to see which values there are is to search.
+            # Equal values fall together: the cell belongs to no one row, and to see which values there are is to
+            # search.
             self.amanah_shape.probes.add(field)
             return self._concatenate(field, [("''", key) for key in wanted], super().visit_column(column, **plain))
         for key in wanted:

@@ -1,7 +1,8 @@
 """What the application's developer declares about tables, in the model or beside it.
 
 In the model: ``phone: Mapped[str] = mapped_column(Personal(String, category="user.contact.phone_number"))``.
-Beside it, for models that cannot be edited: ``declare("customer", subject="id", columns={"phone": Personal(category=…)})``.
+Beside it, for models that cannot be edited:
+``declare("customer", subject="id", columns={"phone": Personal(category=…)})``.
 Both give the same: `build` swaps the column's type in place, before the mappers are configured.
 
 Every table with the tenant column is protected whether or not it is declared; every other table is refused until it is
@@ -76,8 +77,8 @@ def shared(*tables: str) -> list[Declaration]:
 def build(metadata: MetaData, declarations: Iterable[Declaration | list[Declaration]], tenant_column: str) -> Register:
     """Apply the declarations to the metadata and return the register.
 
-    Raises `DeclarationError` for a table or column that is not there, said twice, already in use by configured mappers, or
-    of a kind that cannot be sealed.
+    Raises `DeclarationError` for a table or column that is not there, said twice, already in use by configured mappers,
+    or of a kind that cannot be sealed.
     """
     said: dict[str, Declaration] = {}
     for item in declarations:
@@ -107,7 +108,9 @@ def _take_in(register: Register, table: Table, said: Declaration, tenant_column:
         (register.shared if said.shared else register.undeclared).add(table.name.lower())
         return
     if any(c.key != c.name for c in table.columns):
-        raise DeclarationError(detail=f"{table.name}: Column(key=…) is not supported; name the attribute otherwise instead")
+        raise DeclarationError(
+            detail=f"{table.name}: Column(key=…) is not supported; name the attribute otherwise instead"
+        )
     if register.by_name(table.name) is not None:
         raise DeclarationError(detail=f"there are two tables {table.name!r} in different cases")
     if table.schema:
@@ -137,8 +140,8 @@ def _take_in(register: Register, table: Table, said: Declaration, tenant_column:
 def _check_key(protected: Protected, *, sealed: bool) -> None:
     """Row keys are integers, UUIDs or text: other types change their spelling between drivers and sessions.
 
-    Where the database makes a key that is no integer, the row's name is not known when its values are sealed: the table is
-    bound to tenant and field only, and its values could be swapped between rows unseen.
+    Where the database makes a key that is no integer, the row's name is not known when its values are sealed: the table
+    is bound to tenant and field only, and its values could be swapped between rows unseen.
     """
     if not protected.key:
         raise DeclarationError(detail=f"{protected.name} has no primary key to seal its columns to")
@@ -154,7 +157,9 @@ def _check_key(protected: Protected, *, sealed: bool) -> None:
             continue
         if isinstance(column.type, Integer):
             if column.identity is not None and column.identity.always:
-                raise DeclarationError(detail=f"{label} is GENERATED ALWAYS: its value cannot be known before the INSERT")
+                raise DeclarationError(
+                    detail=f"{label} is GENERATED ALWAYS: its value cannot be known before the INSERT"
+                )
         elif column.server_default is not None or (column.default is not None and column.default.is_clause_element):
             protected.bound_to_row = False
     for constraint in protected.table.foreign_key_constraints:
@@ -173,7 +178,9 @@ def _check_constraints(protected: Protected) -> None:
                 if sealed & {c.name for c in constraint.columns}:
                     table.constraints.discard(constraint)
             elif sealed & set(re.findall(r"\w+", str(constraint.sqltext))):
-                raise DeclarationError(detail=f"{protected.name} has a CHECK on a sealed column, which would see ciphertext")
+                raise DeclarationError(
+                    detail=f"{protected.name} has a CHECK on a sealed column, which would see ciphertext"
+                )
     for other in table.metadata.tables.values():
         for key in other.foreign_keys:
             if key.column.table is table and key.column.name in sealed:
@@ -182,16 +189,18 @@ def _check_constraints(protected: Protected) -> None:
     for name in sealed:
         column = table.c[name]
         if column.server_default is not None or column.computed is not None or column.server_onupdate is not None:
-            raise DeclarationError(detail=f"{protected.name}.{name}: the database cannot make the value of a sealed column")
+            raise DeclarationError(
+                detail=f"{protected.name}.{name}: the database cannot make the value of a sealed column"
+            )
         default: Any = column.default
         if column.onupdate is not None or (default is not None and not (default.is_scalar or default.is_callable)):
             raise DeclarationError(
-                detail=f"{protected.name}.{name}: a sealed column takes a default that is a value or a function, no onupdate"
+                detail=f"{protected.name}.{name}: a sealed column's default is a value or function; it has no onupdate"
             )
 
 
 def _check_unmapped(table: Table) -> None:
-    """Mappers remember the types of their columns once they are configured; swapping a type then would go half unseen."""
+    """Configured mappers remember the types of their columns; swapping a type then would go half unseen."""
     for mapper in _mappers():
         if mapper.configured and table in mapper.tables:
             raise DeclarationError(
@@ -209,15 +218,17 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
     if name not in table.c:
         raise DeclarationError(detail=f"{protected.name} has no column {name!r}")
     column = table.c[name]
-    if name == protected.tenant or name == protected.subject or column.foreign_keys:
-        raise DeclarationError(detail=f"{protected.name}.{name} is tenant, subject or foreign key and cannot be personal")
+    if name in (protected.tenant, protected.subject) or column.foreign_keys:
+        raise DeclarationError(
+            detail=f"{protected.name}.{name} is tenant, subject or foreign key and cannot be personal"
+        )
     bound = type_.copy()
     if bound.inner is None:
         if isinstance(column.type, Personal):
             raise DeclarationError(detail=f"{protected.name}.{name}: Personal(…) in a model needs the column's type")
         bound.inner = column.type
     if not bound.sealed:
-        bound.impl = bound.inner
+        bound.__dict__["impl"] = bound.inner
     codec = codec_for(bound.inner)
     python_type = bound.inner.python_type
     label = f"{protected.name}.{name}"
@@ -253,7 +264,9 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         )
         if not any(name in c.columns for c in table.constraints if isinstance(c, UniqueConstraint)):
             Index(
-                f"ix_{table.name}_{bound.field.index_column}", table.c[protected.tenant], table.c[bound.field.index_column]
+                f"ix_{table.name}_{bound.field.index_column}",
+                table.c[protected.tenant],
+                table.c[bound.field.index_column],
             )
 
 
@@ -280,4 +293,3 @@ def _move_constraints(protected: Protected) -> None:
                 Index(index.name, *moved, unique=True)
         elif index.unique:
             raise DeclarationError(detail=f'{index.name} is unique over a sealed column: that needs search="exact"')
-

@@ -1,7 +1,7 @@
 """The register of what is protected: tables and their personal columns, found by name.
 
-A `Protected` table belongs to a tenant by one of its columns; a `Field` is one personal column of it. Tables are matched by
-name and never by object identity: pandas and reflection bring Table objects of their own.
+A `Protected` table belongs to a tenant by one of its columns; a `Field` is one personal column of it. Tables are
+matched by name and never by object identity: pandas and reflection bring Table objects of their own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _ONE_WORD = re.compile(r"[^\W\d][\w$]*")
 def key_text(column: Column[Any], value: Any) -> str:
     """One part of a primary key as text, spelled as the compiler's SQL spells what the database then holds.
 
-    Raises `SealedWriteRefused` for a value of another kind: it would be found by the database and sealed to another place.
+    Raises `SealedWriteRefused` for a value of another kind: it would be found by the database and sealed to another
+    place.
     """
     kind = column.type
     try:
@@ -88,7 +89,7 @@ class Field:
         return f"{self.column}_ix"
 
     def place(self, key: Iterable[str]) -> bytes:
-        """The bytes that bind a value to its field and row: one netstring for the field id and one for each key part."""
+        """The bytes that bind a value to its field and row: a netstring for the field id and for each key part."""
         return self.prefix + b"".join(netstring(part.encode()) for part in key)
 
 

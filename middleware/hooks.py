@@ -1,9 +1,11 @@
 """The one module that listens to SQLAlchemy.
 
-``before_execute`` seals what is written; ``before_cursor_execute`` decides, with the compiled form at hand, before a byte
-reaches the database; ``commit`` stages the entries of what was written inside the same transaction; roll-backs turn them
-into notes of the access, so that the fact that somebody tried is not undone.
+``before_execute`` seals what is written; ``before_cursor_execute`` decides, with the compiled form at hand, before a
+byte reaches the database; ``commit`` stages the entries of what was written inside the same transaction; roll-backs
+turn them into notes of the access, so that the fact that somebody tried is not undone.
 """
+
+# ruff: noqa: ARG001, ARG002 - the listeners' signatures are SQLAlchemy's
 
 from __future__ import annotations
 
@@ -89,10 +91,13 @@ class Gate:
             known = self._pending[connection] = Pending()
         return known
 
-    # -- what must not be told ------------------------------------------------------------------------------------------
+    # -- what must not be told -------------------------------------------------------------------------------
 
     def engine_connect(self, connection: Connection) -> None:
-        """Whatever the logging: parameters and rows are not logged. An engine with options of its own is another object."""
+        """Whatever the logging: parameters and rows are not logged.
+
+        An engine with options of its own is another object.
+        """
         engine = connection.engine
         if not engine.hide_parameters or engine._should_log_debug is not _never:  # noqa: SLF001
             engine.hide_parameters = True
@@ -106,7 +111,7 @@ class Gate:
         if isinstance(context.original_exception, AmanahError):
             raise context.original_exception
 
-    # -- before: seal ---------------------------------------------------------------------------------------------------
+    # -- before: seal ----------------------------------------------------------------------------------------
 
     def before_execute(
         self, connection: Connection, statement: Any, many: Any, one: Any, options: Any
@@ -128,10 +133,16 @@ class Gate:
             statement = _for_sign_in(statement, access_now)
         return statement, many, one
 
-    # -- before: decide -------------------------------------------------------------------------------------------------
+    # -- before: decide --------------------------------------------------------------------------------------
 
     def before_cursor_execute(
-        self, connection: Connection, cursor: Any, text: str, parameters: Any, context: Any, many: bool  # noqa: FBT001, ARG002
+        self,
+        connection: Connection,
+        cursor: Any,
+        text: str,
+        parameters: Any,
+        context: Any,
+        many: bool,  # noqa: FBT001
     ) -> None:
         """No decision, no statement."""
         if context is not None and context.execution_options.get("amanah_internal") is INTERNAL:
@@ -188,10 +199,16 @@ class Gate:
                 columns = shape.columns
                 pending.add(access, What(resource, action, columns, rows=rows, subjects=subjects, count=count))
 
-    # -- what was written -----------------------------------------------------------------------------------------------
+    # -- what was written ------------------------------------------------------------------------------------
 
     def after_cursor_execute(
-        self, connection: Connection, cursor: Any, text: str, parameters: Any, context: Any, many: bool  # noqa: FBT001, ARG002
+        self,
+        connection: Connection,
+        cursor: Any,
+        text: str,
+        parameters: Any,
+        context: Any,
+        many: bool,  # noqa: FBT001
     ) -> None:
         """A change by criteria names no rows; how many it reached is known now."""
         compiled = getattr(context, "compiled", None)
@@ -202,7 +219,13 @@ class Gate:
                 last.what = replace(last.what, count=max(0, cursor.rowcount))
 
     def after_execute(
-        self, connection: Connection, statement: Any, many: Any, one: Any, options: Any, result: Any  # noqa: ARG002
+        self,
+        connection: Connection,
+        statement: Any,
+        many: Any,
+        one: Any,
+        options: Any,
+        result: Any,
     ) -> None:
         """Keys that the database gave to new rows are known now, and so is what an UPDATE … RETURNING reached."""
         context = result.context
@@ -215,7 +238,9 @@ class Gate:
             return
         table = compiled.amanah_shape.target
         if compiled.isinsert:
-            rows = tuple(_row_text(table, key) for key in context.inserted_primary_key_rows if None not in (key or (None,)))
+            rows = tuple(
+                _row_text(table, key) for key in context.inserted_primary_key_rows if None not in (key or (None,))
+            )
             if len(rows) == last.what.count:
                 last.what = replace(last.what, rows=rows)
         elif compiled.effective_returning and context._rowcount is not None:  # noqa: SLF001
@@ -244,11 +269,11 @@ class Gate:
         except Exception:  # noqa: BLE001 - whatever the driver says: a connection that cannot roll back is given up
             connection.invalidate()
 
-    def prepare_twophase(self, connection: Connection, xid: Any) -> None:  # noqa: ARG002
+    def prepare_twophase(self, connection: Connection, xid: Any) -> None:
         """With two phases the first one makes the change durable."""
         self.commit(connection)
 
-    def commit_twophase(self, connection: Connection, xid: Any, is_prepared: bool) -> None:  # noqa: FBT001, ARG002
+    def commit_twophase(self, connection: Connection, xid: Any, is_prepared: bool) -> None:  # noqa: FBT001
         """Committed without the first phase: as any commit."""
         if not is_prepared:
             self.commit(connection)
@@ -259,7 +284,7 @@ class Gate:
         if pending is not None:
             pending.undo()
 
-    def rollback_twophase(self, connection: Connection, xid: Any, is_prepared: bool) -> None:  # noqa: FBT001, ARG002
+    def rollback_twophase(self, connection: Connection, xid: Any, is_prepared: bool) -> None:  # noqa: FBT001
         """As any roll-back; what was prepared took its entries with it."""
         self.rollback(connection)
 
@@ -276,11 +301,11 @@ class Gate:
             connection.exec_driver_sql("BEGIN", execution_options=_OURS)
         self._of(connection).savepoints.append(name)
 
-    def rollback_savepoint(self, connection: Connection, name: str, context: Any) -> None:  # noqa: ARG002
+    def rollback_savepoint(self, connection: Connection, name: str, context: Any) -> None:
         """What was written since the savepoint was not."""
         self._of(connection).undo(name)
 
-    def release_savepoint(self, connection: Connection, name: str, context: Any) -> None:  # noqa: ARG002
+    def release_savepoint(self, connection: Connection, name: str, context: Any) -> None:
         """What was written since the savepoint now belongs to the level above."""
         self._of(connection).release(name)
 
@@ -290,7 +315,7 @@ def _never() -> bool:
 
 
 def _for_sign_in(statement: Any, access: Access) -> Any:
-    """Sign-in meets rows of every tenant, so its compiled forms carry a mark; only kinds that take one are let through."""
+    """Sign-in meets rows of every tenant, so its compiled forms carry a mark; other kinds stay inside the wall."""
     if access.kind != "sign_in":
         return statement
     if isinstance(statement, Select):
@@ -391,7 +416,7 @@ def _in_transaction(raw: Any) -> bool:
     return False
 
 
-# -- sessions ------------------------------------------------------------------------------------------------------------
+# -- sessions --------------------------------------------------------------------------------------------------------
 
 _listening = False
 
@@ -404,7 +429,7 @@ def _listen_to_sessions() -> None:
         event.listen(Session, "do_orm_execute", _do_orm_execute)
 
 
-def _after_begin(session: Session, transaction: Any, connection: Connection) -> None:  # noqa: ARG001
+def _after_begin(session: Session, transaction: Any, connection: Connection) -> None:
     if issubclass(connection.dialect.statement_compiler, GuardedCompiler):
         own(session)
 

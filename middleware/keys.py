@@ -1,7 +1,7 @@
-"""Integer keys that the database assigns, reserved before the INSERT: a value is sealed for its row, so its key must be known.
+"""Integer keys that the database assigns, reserved before the INSERT, because a value is sealed for its row.
 
-PostgreSQL: ``nextval`` of the column's own sequence, as often as rows are to come. SQLite: a counter row, never below the
-highest key in the table, taken under SQLite's one write lock.
+PostgreSQL: ``nextval`` of the column's own sequence, as often as rows are to come. SQLite: a counter row, never below
+the highest key in the table, taken under SQLite's one write lock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 INTERNAL: Final = object()
-"""The execution option ``amanah_internal`` with this object marks Amanah's own statements on the application's connection."""
+"""As the execution option ``amanah_internal`` it marks Amanah's own statements on the application's connection."""
 
 counter = Table(
     "amanah_counter",
@@ -34,7 +34,8 @@ def _quoted(connection: Connection, sequence: Sequence) -> str:
 def reserve(connection: Connection, column: Column[Any], count: int) -> list[int]:
     """``count`` fresh values for the integer key ``column``; they are never handed out again, used or not."""
     table = column.table
-    assert isinstance(table, Table)
+    if not isinstance(table, Table):
+        raise SealedWriteRefused(field=column.name, detail="its table is not known")
     if connection.dialect.name == "postgresql":
         name: Any = (
             _quoted(connection, column.default)

@@ -129,7 +129,8 @@ _FITS: dict[str, tuple[type, ...]] = {
 def mask_for(category: str, python_type: type, name: str | None) -> Mask:
     """The mask named by a declaration, or the category's, or the type's.
 
-    Raises `DeclarationError` for an unknown name, and for a mask that does not fit the type: a masked value is of its kind.
+    Raises `DeclarationError` for an unknown name, and for a mask that does not fit the type: a masked value is of its
+    kind.
     """
     if name is not None:
         if name not in BY_NAME:

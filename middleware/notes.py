@@ -1,7 +1,7 @@
 """What one access has seen and not yet put on record: the notes that every outgoing message waits for.
 
-Opening a cell is the hottest thing that Amanah does, so a note is one dictionary update here; sorting the notes into the
-trail's form is left to `Notes.drain`, once per message.
+Opening a cell is the hottest thing that Amanah does, so a note is one dictionary update here; sorting the notes into
+the trail's form is left to `Notes.drain`, once per message.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .fields import Field, Protected
 
 ROWS_PER_WHAT = 1000
-"""An entry lists at most so many row keys in one `What`; a longer reading becomes several, so that an entry stays small."""
+"""At most so many row keys stand in one `What`; a longer reading becomes several."""
 
 
 class Notes:

@@ -1,8 +1,9 @@
 """The type of a personal column.
 
-Reading: ``column_expression`` makes each SELECT bring along, before the stored value, what opening it needs: the field's
-id, each part of the row's primary key, the subject; each length-prefixed, trusted bytes first. The result processor then
-asks the current access how it sees the field, opens, masks or withholds the value, and notes what was shown.
+Reading: ``column_expression`` makes each SELECT bring along, before the stored value, what opening it needs: the
+field's id, each part of the row's primary key, the subject; each length-prefixed, trusted bytes first. The result
+processor then asks the current access how it sees the field, opens, masks or withholds the value, and notes what was
+shown.
 
 Writing: a sealed column takes `Sealed` bytes only. They are made by the SQL gate before the statement is executed
 (`writes.py`), so that an exception's parameters never hold a plaintext; a plain value that got this far is refused.
@@ -11,7 +12,7 @@ Writing: a sealed column takes `Sealed` bytes only. They are made by the SQL gat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import LargeBinary
 from sqlalchemy.ext.compiler import compiles
@@ -60,7 +61,7 @@ class Personal(TypeDecorator[Any]):
 
     impl = LargeBinary
     cache_ok = True
-    operator_classes = getattr(getattr(operators, "OperatorClass", None), "ANY", None)  # SQLAlchemy 2.1; 2.0 has none
+    operator_classes: ClassVar[Any] = getattr(getattr(operators, "OperatorClass", None), "ANY", None)  # none in 2.0
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class Personal(TypeDecorator[Any]):
     ) -> None:
         """Raise `DeclarationError` for a combination that cannot be kept."""
         if search not in (None, "exact"):
-            raise DeclarationError(detail=f"search={search!r} is not known; use search=\"exact\"")
+            raise DeclarationError(detail=f'search={search!r} is not known; use search="exact"')
         if search and not sealed:
             raise DeclarationError(detail="a governed column is stored plain and searched as it is; leave out search=")
         if not category:
@@ -95,7 +96,7 @@ class Personal(TypeDecorator[Any]):
         self.register: Register | None = None
         super().__init__()
         if not sealed and self.inner is not None:
-            self.impl = self.inner
+            self.__dict__["impl"] = self.inner
 
     # -- SQLAlchemy's questions --
 
@@ -143,7 +144,7 @@ class Personal(TypeDecorator[Any]):
 
         return process
 
-    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str] | None:
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str] | None:  # noqa: ARG002 - SQLAlchemy's signature
         """No personal value is ever written into the text of a statement."""
         name = self.field.name if self.field else "?"
 
@@ -166,8 +167,8 @@ _MUTABLE = frozenset({dict, list})
 def cell_opener(register: Register) -> Callable[[Any], Any]:
     """The function that turns a carried cell into what the current access sees of it.
 
-    It goes by the field id inside the cell and never by the column's type: in a UNION every row is processed by the first
-    SELECT's types.
+    It goes by the field id inside the cell and never by the column's type: in a UNION every row is processed by the
+    first SELECT's types.
     """
     fields = register.fields
 
@@ -209,13 +210,13 @@ class Bound(ColumnElement[Any]):
 
     def __init__(self, column: ColumnElement[Any], type_: Personal) -> None:
         """``column`` may be a Label; it is looked through."""
-        self.column = getattr(column, "element", column) if column.__visit_name__ == "label" else column
-        self.type = type_
+        self.column: Any = getattr(column, "element", column) if column.__visit_name__ == "label" else column
+        self.type: Any = type_
 
 
 @compiles(Bound)
 def _render(bound: Bound, compiler: Any, **kw: Any) -> str:
-    """By the guard's compiler with the place; by any other (SQLAlchemy compiles to look at a statement) the bare column.
+    """By the guard's compiler with the place; by any other the bare column: SQLAlchemy compiles to look at a statement.
 
     A cell that was fetched bare, by an engine that is not protected, is refused by the result processor.
     """
@@ -239,8 +240,8 @@ class Search:
 
 
 class IndexToken(TypeDecorator[Any]):
-    """The type of a search column ``<name>_ix``: 16 bytes. A plain value that is compared with it becomes a token when the
-    statement is executed, under the access of that moment.
+    """The type of a search column ``<name>_ix``: 16 bytes. A plain value that is compared with it becomes a token when
+    the statement is executed, under the access of that moment.
     """  # noqa: D205
 
     impl = LargeBinary

@@ -1,8 +1,8 @@
 """Raw SQL: what it names, as far as that can be told without the database's own parser.
 
-`check_raw` refuses a piece of raw SQL that names something protected. What cannot be told apart is refused: a relation that
-nobody declared could be a view over a protected table, and a statement that ends the transaction would part a change from
-its record.
+`check_raw` refuses a piece of raw SQL that names something protected. What cannot be told apart is refused: a relation
+that nobody declared could be a view over a protected table, and a statement that ends the transaction would part a
+change from its record.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _HARMLESS = re.compile(r"\s*(?:pragma|savepoint|release|begin|start|show)\b[^;]*
 _RELATION_FOLLOWS = frozenset({"from", "join", "into", "update", "table", "only", "using"})
 _LISTS = frozenset({"from", "using", "update"})
 _FROM_ENDS = frozenset(
-    {"where", "group", "order", "having", "limit", "offset", "union", "except", "intersect", "set", "values", "returning",
-     "window", "for", "fetch", "select"}
-)  # fmt: skip
+    {"where", "group", "order", "having", "limit", "offset", "union", "except", "intersect", "set", "values"}
+    | {"returning", "window", "for", "fetch", "select"}
+)
 _NO_RELATION = frozenset({"select", "with", "values", "lateral", "if", "not", "exists", "nowait", "skip", "set", "of"})
 _FROM_IS_NO_CLAUSE = frozenset({"extract", "substring", "trim", "overlay"})
 _NEVER_FIRST = frozenset(
     {"commit", "end", "rollback", "abort", "prepare", "execute", "call", "copy", "handler", "attach", "do", "load"}
 )
 STRING_RUNNERS = (
-    "query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml", "dblink", "crosstab", "connectby",
-    "ts_stat", "ts_rewrite", "xpath_table", "pg_stat", "load_extension", "lo_export", "pg_read",
+    "query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml", "dblink", "crosstab",
+    "connectby", "ts_stat", "ts_rewrite", "xpath_table", "pg_stat", "load_extension", "lo_export", "pg_read",
 )  # fmt: skip
-"""Beginnings of the names of functions and views that carry out a string as SQL, or tell of values without their table."""
+"""So begin the names of functions and views that carry out a string as SQL, or tell of values without their table."""
 
 
 def check_raw(register: Register, text: str, *, fragment: bool) -> None:
     """Refuse raw SQL that names, anywhere and in any spelling that SQL folds, something protected.
 
-    A whole statement is checked for tables, for relations that nobody declared, and for what ends a transaction or carries
-    out other SQL; a ``fragment`` inside a built statement also for personal columns and for the star, which would hand out
-    columns unseen. Raises `RawSqlRefused`.
+    A whole statement is checked for tables, for relations that nobody declared, and for what ends a transaction or
+    carries out other SQL; a ``fragment`` inside a built statement also for personal columns and for the star, which
+    would hand out columns unseen. Raises `RawSqlRefused`.
     """
     folded = text.lower()
     if not fragment and _HARMLESS.fullmatch(folded):
@@ -80,29 +80,30 @@ def _check_tokens(register: Register, tokens: list[str]) -> None:
 
 
 def _relations(tokens: list[str]) -> Iterator[str]:
-    """The names that stand where a relation stands: after FROM, JOIN, INTO and their like, and after commas in a FROM."""
-    lists: list[bool | None] = [False]  # for each open parenthesis: does a relation follow a comma? None: no FROM clause
+    """The names that stand where a relation stands: after FROM, JOIN, INTO and their like, after commas in a FROM."""
+    # For each open parenthesis: does a relation follow a comma? None where FROM is no clause.
+    lists: list[bool | None] = [False]
     expected = False
     position = 0
     while position < len(tokens):
-        token, before = tokens[position], tokens[position - 1] if position else ""
+        part, before = tokens[position], tokens[position - 1] if position else ""
         position += 1
-        if token == "(":
+        if part == "(":
             lists.append(None if before in _FROM_IS_NO_CLAUSE else expected and before != "using")
             expected = bool(lists[-1])
-        elif token == ")":
+        elif part == ")":
             lists = lists[:-1] or [False]
             expected = False
-        elif token == ",":
+        elif part == ",":
             expected = bool(lists[-1])
-        elif token in _RELATION_FOLLOWS and lists[-1] is not None and before != "distinct":
+        elif part in _RELATION_FOLLOWS and lists[-1] is not None and before != "distinct":
             expected = True
-            lists[-1] = lists[-1] or token in _LISTS
-        elif token in _FROM_ENDS or (expected and token in _NO_RELATION):
+            lists[-1] = lists[-1] or part in _LISTS
+        elif part in _FROM_ENDS or (expected and part in _NO_RELATION):
             lists[-1] = False if lists[-1] is not None else None
-            expected = expected and token == "lateral"
-        elif expected and (token[0] in "\"`[" or _WORD.fullmatch(token)):
-            name = token.strip('"`[]')
+            expected = expected and part == "lateral"
+        elif expected and (part[0] in '"`[' or _WORD.fullmatch(part)):
+            name = part.strip('"`[]')
             while tokens[position : position + 1] == ["."]:
                 name += "." + "".join(tokens[position + 1 : position + 2]).strip('"`[]')
                 position += 2

@@ -51,4 +51,3 @@ def refuse(error: AmanahError) -> NoReturn:
     if access is not None and access.refusal is None:
         access.refusal = error
     raise error
-

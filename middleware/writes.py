@@ -1,9 +1,9 @@
 """Writing personal columns: values are sealed before SQLAlchemy holds them as parameters.
 
-`prepare` runs in ``before_execute``. It moves a statement's values into its parameter dictionaries, fills in what the row
-key needs (client-side defaults, reserved integers), checks whose row it is, and puts sealed bytes and search tokens where
-the values were. A sealed column is written only from a value whose row is known; everything else is refused, because it
-was accepted and unreadable afterwards.
+`prepare` runs in ``before_execute``. It moves a statement's values into its parameter dictionaries, fills in what the
+row key needs (client-side defaults, reserved integers), checks whose row it is, and puts sealed bytes and search
+tokens where the values were. A sealed column is written only from a value whose row is known; everything else is
+refused, because it was accepted and unreadable afterwards.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ Rows = list[dict[str, Any]]
 def target_of(register: Register, statement: Any) -> Protected | None:
     """The protected table that an INSERT or UPDATE is about to write, or None.
 
-    Raises `SealedWriteRefused` where it goes by an alias or by another Table object of that name: whose columns these are
-    could only be guessed.
+    Raises `SealedWriteRefused` where it goes by an alias or by another Table object of that name: whose columns these
+    are could only be guessed.
     """
     target = statement.table
     while isinstance(target, AliasedReturnsRows):
@@ -65,7 +65,7 @@ def prepare(
 
 
 def delicate(table: Protected) -> frozenset[str]:
-    """The columns that an UPDATE may set only after a look: the tenant, personal columns, and what the row's place is."""
+    """The columns that an UPDATE may set only after a look: tenant, personal columns, and what the row's place is."""
     sealed = any(f.sealed for f in table.fields.values())
     return frozenset({table.tenant, *table.fields, *((*table.key, table.subject or table.tenant) if sealed else ())})
 
@@ -82,17 +82,21 @@ def _value_of(candidate: Any) -> Any:
     """A plain value out of ``values()``; `_EXPRESSION` for SQL."""
     if isinstance(candidate, BindParameter):
         return candidate.effective_value if not candidate.required else _EXPRESSION
-    return _EXPRESSION if hasattr(candidate, "_compiler_dispatch") or hasattr(candidate, "__clause_element__") else candidate
+    return (
+        _EXPRESSION
+        if hasattr(candidate, "_compiler_dispatch") or hasattr(candidate, "__clause_element__")
+        else candidate
+    )
 
 
 _EXPRESSION = object()
 
 
-def _column(statement: Any, table: Protected, given: Any) -> Column[Any]:
+def _column(statement: Any, table: Protected, given: Any) -> Any:  # noqa: RET503 - refuse() raises
     """The column that a key of ``values()`` names: a Column, its key, or the attribute of a mapped class.
 
-    Anything else (a hybrid that sets several columns, a column of another table) is refused: SQLAlchemy resolves it only
-    while it compiles, when it is too late to look.
+    Anything else (a hybrid that sets several columns, a column of another table) is refused: SQLAlchemy resolves it
+    only while it compiles, when it is too late to look.
     """
     columns = table.table.c
     name = given
@@ -346,22 +350,18 @@ class _Updating:
                 row[name] = seal(self.access, field, key, value)
                 _token(field, row, value, self.table)
 
-    def _leave_as_shown(
-        self, row: dict[str, Any], where: dict[str, BindParameter[Any]], fields: list[Field]
-    ) -> None:
+    def _leave_as_shown(self, row: dict[str, Any], where: dict[str, BindParameter[Any]], fields: list[Field]) -> None:
         """3. Columns that this access does not see in clear: what was shown may be written back, which changes nothing.
 
-        Edit forms do that. The mask is a function of the value alone, so what was shown can be computed again without any
-        memory of the form. Raises `MaskedWrite` for any other value.
+        Edit forms do that. The mask is a function of the value alone, so what was shown can be computed again without
+        any memory of the form. Raises `MaskedWrite` for any other value.
         """
         table = self.table.table
         named = [f for f in fields if table.c[f.column].key in row]
         if not named:
             return
         self._row_key(where, row, named[0])
-        conditions = [
-            table.c[name] == row.get(bind.key, bind.effective_value) for name, bind in where.items()
-        ]
+        conditions = [table.c[name] == row.get(bind.key, bind.effective_value) for name, bind in where.items()]
         shown = self.connection.execute(select(table).where(*conditions)).mappings().one_or_none()
         for field in named:
             column = table.c[field.column]

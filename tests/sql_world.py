@@ -5,7 +5,7 @@ Loaded by the conftest of the folders that use it.
 
 from __future__ import annotations
 
-import datetime as dt
+import datetime as dt  # noqa: TC003 - SQLAlchemy evaluates the annotations
 import json
 import uuid
 from contextlib import contextmanager
@@ -14,13 +14,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from amanah.audit.queue_table import QueueTable
-from amanah.database import core, trail
-from amanah.guard import Guard, create_keys
-from amanah.middleware.access import Access, open_access
-from amanah.middleware.declare import declare, shared
-from amanah.middleware.personal import Personal
-from amanah.settings import Settings
 from sqlalchemy import (
     Column,
     Date,
@@ -34,6 +27,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+from amanah.audit.queue_table import QueueTable
+from amanah.database import core, trail
+from amanah.guard import Guard, create_keys
+from amanah.middleware.access import Access, open_access
+from amanah.middleware.declare import declare, shared
+from amanah.middleware.personal import Personal
+from amanah.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def code_from(context: Any) -> str:
     return "T-" + context.get_current_parameters()["serial"]
 
 
-def models() -> SimpleNamespace:  # noqa: PLR0915 - an application in one place
+def models() -> SimpleNamespace:
     """The application's models, made anew: a guard ties them to itself."""
 
     class Base(DeclarativeBase):
@@ -91,9 +92,7 @@ def models() -> SimpleNamespace:  # noqa: PLR0915 - an application in one place
         customer_id: Mapped[str] = mapped_column(String(36))
         total: Mapped[int]
         customer: Mapped[Customer] = relationship(back_populates="invoices")
-        __table_args__ = (
-            ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
-        )
+        __table_args__ = (ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),)
 
     class Person(Named, Base):
         __tablename__ = "person"
@@ -246,6 +245,14 @@ class SqlWorld:
         access = Access(kind="sign_in", purpose="essential.service.authentication", platform=platform)
         with open_access(access):
             yield access
+
+    def refuses(self, errors: Any, name: str, attack: Any, *arguments: Any, **options: Any) -> None:
+        """``attack`` raises one of ``errors``; ``name`` says which of many did not."""
+        try:
+            attack(*arguments, **options)
+        except errors:
+            return
+        pytest.fail(name)
 
     def stored(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """What the database holds, by an engine that nobody protects."""

@@ -7,9 +7,10 @@ import traceback
 from typing import Any
 
 import pytest
-from amanah.errors import AmanahError
 from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+
+from amanah.errors import AmanahError
 
 SECRETS = ("Rahasia Sekali", "0877 6666 5555", "Budi Santoso", "0812 3456 7890")
 
@@ -29,11 +30,13 @@ def test_exceptions_and_logs_hold_no_plaintext(books: Any, caplog: pytest.LogCap
         session.scalars(select(m.Customer)).all()
         session.connection().execute(select(m.Customer.__table__)).all()
         books.engine.connect().execution_options(stream_results=False).close()
-        session.add_all([
-            m.Customer(name="Rahasia Sekali", phone="0877 6666 5555"),
-            m.Customer(id="dup", name="Rahasia Sekali"),
-            m.Customer(id="dup", name="Rahasia Sekali"),
-        ])
+        session.add_all(
+            [
+                m.Customer(name="Rahasia Sekali", phone="0877 6666 5555"),
+                m.Customer(id="dup", name="Rahasia Sekali"),
+                m.Customer(id="dup", name="Rahasia Sekali"),
+            ]
+        )
         with pytest.raises((IntegrityError, Exception)) as broken:
             session.flush()
         told.append(broken.value)
@@ -58,8 +61,10 @@ def test_exceptions_and_logs_hold_no_plaintext(books: Any, caplog: pytest.LogCap
     with books.session() as session:
         for statement, parameters in (
             (insert(m.Device).values(serial="1", owner=object()), None),
-            (select(m.Customer.id).where(m.Customer.phone == bindparam("p"), m.Customer.email == bindparam("q")),
-             {"p": "0877 6666 5555", "q": object()}),
+            (
+                select(m.Customer.id).where(m.Customer.phone == bindparam("p"), m.Customer.email == bindparam("q")),
+                {"p": "0877 6666 5555", "q": object()},
+            ),
             (insert(m.Device.__table__), [{"serial": "1", "owner": "Rahasia Sekali"}, {"serial": "1", "owner": 5}]),
             (select(m.Customer.id).where(m.Customer.phone == bindparam("p")), {"q": "0877 6666 5555"}),
         ):

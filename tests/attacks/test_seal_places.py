@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from amanah.errors import KeyUnknown, Tampered
 from sqlalchemy import select
+
+from amanah.errors import KeyUnknown, Tampered
 
 ATTACKS = {
     "rows swapped": (
@@ -46,9 +47,9 @@ def test_a_value_that_is_not_where_it_was_sealed_is_never_shown(books: Any, atta
 
 def test_another_key_file_opens_nothing(books: Any) -> None:
     """A key ring whose provider holds other keys cannot unwrap the tenant's: an error of its own, and no data."""
-    from amanah.encryption.file_provider import FileKeyProvider  # noqa: PLC0415
-    from amanah.encryption.keyring import Keyring  # noqa: PLC0415
-    from amanah.errors import AmanahError  # noqa: PLC0415
+    from amanah.encryption.file_provider import FileKeyProvider
+    from amanah.encryption.keyring import Keyring
+    from amanah.errors import AmanahError
 
     path = books.guard.settings.key_file.with_name("wrong.json")
     ring = Keyring(books.guard.engine, FileKeyProvider.create(path))
@@ -58,7 +59,9 @@ def test_another_key_file_opens_nothing(books: Any) -> None:
 
 def test_what_lies_in_the_database_is_no_plaintext(books: Any) -> None:
     """Neither in the sealed column nor in its search column, nor in the entries of the writes."""
-    cells = [bytes(cell) for row in books.stored("SELECT name, phone, email, phone_ix FROM customer") for cell in row if cell]
+    cells = [
+        bytes(cell) for row in books.stored("SELECT name, phone, email, phone_ix FROM customer") for cell in row if cell
+    ]
     for part in (b"Budi", b"0812", b"3456", b"example"):
         assert not [cell for cell in cells if part in cell]
     bodies = str(books.stored("SELECT body FROM amanah_staged"))

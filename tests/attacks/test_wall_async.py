@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from amanah.errors import AccessRequired, MaskedWrite, RawSqlRefused, TenantCrossed
-from amanah.middleware.hooks import Gate
 from sqlalchemy import delete, insert, make_url, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import selectinload
+
+from amanah.errors import AccessRequired, MaskedWrite, RawSqlRefused, TenantCrossed
+from amanah.middleware.hooks import Gate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +31,7 @@ async def _engines(books: Any) -> AsyncIterator[Any]:
 
 @pytest.mark.anyio
 async def test_asynchronous_drivers_meet_the_same_gate(books: Any) -> None:
-    """aiosqlite, psycopg and asyncpg: walls, sealing, searching, masks, server keys and entries as in the sync world."""
+    """aiosqlite, psycopg and asyncpg: walls, sealing, searching, masks, server keys and entries as ever."""
     m = books.m
     async for engine in _engines(books):
         async with books.guard.access(tenant="a", actor="boss", purpose="billing", reason="test"):
@@ -60,13 +61,13 @@ async def test_asynchronous_drivers_meet_the_same_gate(books: Any) -> None:
                 await session.execute(delete(m.Person))
                 await session.execute(delete(m.Device))
                 await session.commit()
-        async with books.guard.access(tenant="a", actor="masker", purpose="billing", reason="test"):
-            async with AsyncSession(engine) as session:
-                budi = await session.get_one(m.Customer, ("a", "budi"))
-                assert (budi.phone, budi.name, budi.religion) == ("•••• 7890", "••••", None)
-                budi.phone = "0899"
-                with pytest.raises(MaskedWrite):
-                    await session.flush()
+        masker = books.guard.access(tenant="a", actor="masker", purpose="billing", reason="test")
+        async with masker, AsyncSession(engine) as session:
+            budi = await session.get_one(m.Customer, ("a", "budi"))
+            assert (budi.phone, budi.name, budi.religion) == ("•••• 7890", "••••", None)
+            budi.phone = "0899"
+            with pytest.raises(MaskedWrite):
+                await session.flush()
         with pytest.raises(AccessRequired):
             async with AsyncSession(engine) as session:
                 await session.scalars(select(m.Customer))

@@ -20,7 +20,9 @@ SHAPES = {
     "subquery": lambda m: select(select(m.Customer.id).subquery().c.id),
     "cte": lambda m: select(select(m.Customer.id).cte("everybody").c.id),
     "recursive cte": lambda m: select(
-        (base := select(m.Customer.id).cte("r", recursive=True)).union_all(select(base.c.id).where(literal(1) == 2)).c.id
+        (base := select(m.Customer.id).cte("r", recursive=True))
+        .union_all(select(base.c.id).where(literal(1) == 2))
+        .c.id
     ),
     "union": lambda m: union_all(select(m.Customer.id), select(m.Customer.id)),
     "scalar subquery": lambda m: select(select(func.max(m.Customer.id)).scalar_subquery()),
@@ -64,7 +66,10 @@ def test_the_orm_loads_inside_the_wall(books: Any) -> None:
         assert session.get(m.Customer, ("b", "tono")) is None
         merged = session.merge(m.Customer(tenant_id="a", id="budi", note="merged"))
         assert merged.name == "Budi Santoso"
-        assert {c.id for c in session.scalars(select(m.Customer).from_statement(select(m.Customer)))} == {"budi", "siti"}
+        assert {c.id for c in session.scalars(select(m.Customer).from_statement(select(m.Customer)))} == {
+            "budi",
+            "siti",
+        }
         session.refresh(merged)
         assert [i.total for i in merged.invoices] == [5]
     for load in (joinedload, selectinload, subqueryload):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from amanah.errors import AccessRequired, FieldProbed, KeysUnavailable, TenantCrossed
 from sqlalchemy import insert, select, union_all, update
 from sqlalchemy.orm import Session
+
+from amanah.errors import AccessRequired, FieldProbed, KeysUnavailable, TenantCrossed
 
 
 def _accounts(books: Any) -> None:
@@ -55,7 +56,7 @@ def test_what_sign_in_compiled_never_serves_a_request(books: Any) -> None:
 
 def test_a_public_access_reads_nothing(books: Any) -> None:
     """A public route has no tenant: an account is not there for it, anything else is refused."""
-    from amanah.middleware.access import Access, open_access  # noqa: PLC0415
+    from amanah.middleware.access import Access, open_access
 
     _accounts(books)
     with open_access(Access(kind="public")), Session(books.engine) as session:
@@ -66,5 +67,9 @@ def test_a_public_access_reads_nothing(books: Any) -> None:
 
 def test_sign_in_probes_platform_columns_only(books: Any) -> None:
     """A governed or tenant-keyed column cannot be searched before the tenant is known."""
-    with books.signing_in(), Session(books.engine) as session, pytest.raises((AccessRequired, FieldProbed, KeysUnavailable)):
+    with (
+        books.signing_in(),
+        Session(books.engine) as session,
+        pytest.raises((AccessRequired, FieldProbed, KeysUnavailable)),
+    ):
         session.execute(select(books.m.Customer.id).where(books.m.Customer.phone == "0812"))

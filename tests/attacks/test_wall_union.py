@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from amanah.errors import FieldProbed, FieldWithheld, SealedUseRefused
 from sqlalchemy import null, select, union, union_all
+
+from amanah.errors import FieldProbed, FieldWithheld, SealedUseRefused
 
 
 def test_a_subquery_cannot_lend_one_columns_name_to_another(books: Any) -> None:
@@ -26,9 +27,7 @@ def test_a_subquery_cannot_lend_one_columns_name_to_another(books: Any) -> None:
             union_all(select(i.customer_id), select(c.city)),
             union_all(select(c.city), select(c.note)),
         ):
-            with pytest.raises(SealedUseRefused):
-                session.execute(statement).all()
-                pytest.fail(str(statement))
+            books.refuses(SealedUseRefused, str(statement), session.execute, statement)
 
 
 def test_a_union_shows_each_cell_as_its_own_field(books: Any) -> None:

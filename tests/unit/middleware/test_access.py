@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+
 from amanah.errors import AccessClosed, AccessRequired, Forbidden, KeysUnavailable
 from amanah.middleware.access import Access, Sight, current, open_access, require
 

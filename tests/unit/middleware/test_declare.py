@@ -6,9 +6,6 @@ import enum
 from typing import Any
 
 import pytest
-from amanah.errors import DeclarationError
-from amanah.middleware.declare import build, declare, shared
-from amanah.middleware.personal import Personal
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -27,6 +24,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column
 
+from amanah.errors import DeclarationError
+from amanah.middleware.declare import build, declare, shared
+from amanah.middleware.personal import Personal
+
 
 class Colour(enum.Enum):
     RED = "red"
@@ -34,7 +35,9 @@ class Colour(enum.Enum):
 
 def _table(*columns: Any, name: str = "customer", **options: Any) -> MetaData:
     metadata = MetaData()
-    key = () if any(getattr(c, "primary_key", False) for c in columns) else (Column("id", String(36), primary_key=True),)
+    key = (
+        () if any(getattr(c, "primary_key", False) for c in columns) else (Column("id", String(36), primary_key=True),)
+    )
     Table(name, metadata, Column("tenant_id", String(64)), *key, *columns, **options)
     return metadata
 
@@ -68,16 +71,15 @@ REFUSED = {
     "key that is always generated": lambda: build(
         _table(Column("n", Integer, Identity(always=True), primary_key=True), Column("name", _name())), [], "tenant_id"
     ),
-    "another key than its name": lambda: build(
-        _table(Column("name", _name(), key="called")), [], "tenant_id"
-    ),
+    "another key than its name": lambda: build(_table(Column("name", _name(), key="called")), [], "tenant_id"),
     "update cascade": lambda: build(
-        _table(Column("p", String, ForeignKey("customer.p", onupdate="CASCADE"), primary_key=True), Column("name", _name())),
-        [], "tenant_id",
+        _table(
+            Column("p", String, ForeignKey("customer.p", onupdate="CASCADE"), primary_key=True), Column("name", _name())
+        ),
+        [],
+        "tenant_id",
     ),
-    "check": lambda: build(
-        _table(Column("name", _name()), CheckConstraint("length(name) > 3")), [], "tenant_id"
-    ),
+    "check": lambda: build(_table(Column("name", _name()), CheckConstraint("length(name) > 3")), [], "tenant_id"),
     "server default": lambda: build(_table(Column("name", _name(), server_default="x")), [], "tenant_id"),
     "default by SQL": lambda: build(_table(Column("name", _name(), default=func.lower("X"))), [], "tenant_id"),
     "onupdate": lambda: build(_table(Column("name", _name(), onupdate="x")), [], "tenant_id"),
@@ -106,7 +108,11 @@ REFUSED = {
 def _pointing() -> MetaData:
     metadata = _table(Column("name", _name(search="exact"), unique=True))
     Table(
-        "other", metadata, Column("tenant_id", String), Column("id", String, primary_key=True), Column("n", String),
+        "other",
+        metadata,
+        Column("tenant_id", String),
+        Column("id", String, primary_key=True),
+        Column("n", String),
         ForeignKeyConstraint(["n"], ["customer.name"]),
     )
     return metadata

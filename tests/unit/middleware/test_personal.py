@@ -42,7 +42,9 @@ def test_a_value_is_opened_in_every_construct(books: Any) -> None:
         session.expire(late)
         assert late.name == "Budi Santoso"
         session.refresh(late, ["phone"])
-        assert session.scalars(select(c).options(undefer(c.phone)).where(c.id == "siti")).one().phone == "0813 1111 2222"
+        assert (
+            session.scalars(select(c).options(undefer(c.phone)).where(c.id == "siti")).one().phone == "0813 1111 2222"
+        )
         assert session.scalars(insert(c).values(name="New").returning(c.name)).one() == "New"
 
 
@@ -79,7 +81,7 @@ def test_what_was_shown_is_noted_cell_by_cell(books: Any) -> None:
     m = books.m
     with books.access(actor="masker") as access:
         access.notes.drain()
-        from sqlalchemy.orm import Session  # noqa: PLC0415
+        from sqlalchemy.orm import Session
 
         with Session(books.engine) as session:
             session.get_one(m.Customer, ("a", "budi"))
