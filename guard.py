@@ -251,7 +251,7 @@ class Guard:
                 self.sequencer.start()
 
     def close(self) -> None:
-        """Write out what waits, stop the background threads and close the connections. What comes afterwards is refused."""
+        """Write out what waits, stop the background threads, close the connections. What comes later is refused."""
         with self._lock:
             self._started = False
         self.writer.close()
