@@ -69,6 +69,12 @@ class TrailWriter:
         self._table = QueueTable(self._engine)
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._available = True
+
+    @property
+    def available(self) -> bool:
+        """False from a commit that the database refused until the next one that it took."""
+        return self._available
 
     # -- ways in -----------------------------------------------------------------------------------------------------
 
@@ -145,6 +151,7 @@ class TrailWriter:
                 self._commit(table, items, waiting)
             except Exception:  # the thread must outlive anything, or every later request would hang
                 log.exception("the trail's writer failed")
+                self._available = False
                 table.drop()
                 _settle([waiter for _, waiter in items], TrailUnavailable)
         table.drop()
@@ -169,8 +176,10 @@ class TrailWriter:
         with turn(self._engine):
             failure = table.insert(rows)
         if failure is None:
+            self._available = True
             _settle([waiter for _, waiter in items], None)
         elif failure.away:
+            self._available = False
             error = unavailable(self._engine)
             log.error("the trail cannot be written: %s", failure.name)
             _settle([waiter for _, waiter in items], type(error))

@@ -13,6 +13,8 @@ Invariants:
 - A refusal is in the trail before its answer leaves.
 - One recording at a time per request: of two messages sent at once neither overtakes the notes of the other.
 - An access that was let in leaves an entry, also when the client goes away.
+- While the trail is known to fail, an access is recorded before the application runs: what that did could not be taken
+  back when its answer is stopped.
 """
 
 from __future__ import annotations
@@ -173,6 +175,8 @@ class Exchange:
         try:
             with open_access(access):
                 try:
+                    if access.kind != "public" and not self.gate.recorder.available:
+                        await self.durable(access, "answered")
                     await self.gate.app(self.scope, self.receive, self.send)
                 except Exception as error:
                     if not await self.failed(error, access):

@@ -30,6 +30,10 @@ _PIECE: Final = 6
 class Recorder(Protocol):
     """Makes entries durable; the trail's writer does."""
 
+    @property
+    def available(self) -> bool:
+        """False while the last entries could not be written."""
+
     def submit(self, entry: Entry) -> object:
         """Take the entry; it will be written whatever becomes of the caller."""
 

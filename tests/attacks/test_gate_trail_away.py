@@ -7,6 +7,7 @@ import json
 import sys
 
 import pytest
+from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
@@ -123,6 +124,8 @@ async def test_a_full_queue_is_a_no_as_well(world):
     """The trail's writer is bounded; whoever finds it full is told at once."""
 
     class Full:
+        available = True
+
         def submit(self, entry):
             raise errors.TrailFull
 
@@ -178,3 +181,24 @@ async def test_a_child_task_cannot_go_on_reading_under_the_access_of_its_request
     over.set()
     await tasks[0]
     assert outcome == ["require", "may", "cipher"]
+
+
+async def test_nothing_runs_while_the_trail_is_known_to_be_away(world):
+    """What an application has written cannot be taken back when its answer is stopped; so it is not asked again."""
+    ran = []
+
+    async def writes(request):
+        ran.append(request.url.path)
+        return await phone(request)
+
+    world.break_trail()
+    for _ in range(3):
+        sent, error = await attempt(world, writes, "/customers/7", "toko/sari")
+        assert error is None
+        assert sent[0]["status"] == 503
+    assert len(ran) == 1  # the one that found out
+    with world.trail_engine.begin() as connection:
+        connection.execute(text("ALTER TABLE amanah_gone RENAME TO amanah_queued"))
+    sent, _ = await attempt(world, writes, "/customers/7", "toko/sari")
+    assert (sent[0]["status"], len(ran)) == (200, 2)
+    assert world.entries()[-1]["actor"] == "sari"

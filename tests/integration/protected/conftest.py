@@ -140,6 +140,13 @@ def own_house(builder: Builder, kind: str) -> Iterator[Any]:
         yield house
 
 
+@pytest.fixture
+def sqlite_house(builder: Builder) -> Iterator[Any]:
+    """A house of the test's own, not running, for what is the same on every database."""
+    with builder.house("sqlite") as house:
+        yield house
+
+
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The same application without Amanah, on SQLite, with the same seed: what the truth is."""

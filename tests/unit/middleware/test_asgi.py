@@ -450,6 +450,8 @@ async def test_two_messages_at_once_do_not_overtake_each_other_s_notes(world):
     order = []
 
     class Slow:
+        available = True
+
         def submit(self, entry):
             return world.writer.submit(entry)
 
