@@ -174,6 +174,14 @@ def test_no_row_is_moved_to_another_tenant(books: Any) -> None:
     assert books.stored("SELECT count(*) FROM staff WHERE tenant_id = 'b'") == [(0,)]
 
 
+def test_a_write_inside_another_statement_is_refused(books: Any) -> None:
+    """DELETE and UPDATE in a WITH would be carried out without a look at what they write, and without their entry."""
+    m = books.m
+    for inner in (delete(m.Invoice.__table__), update(m.Invoice.__table__).values(total=0)):
+        with books.session() as session, pytest.raises(SealedWriteRefused):
+            session.execute(select(inner.returning(m.Invoice.__table__.c.id).cte("x").c.id))
+
+
 def test_an_upsert_stays_inside_and_needs_the_right_to_update(books: Any) -> None:
     """ON CONFLICT by the tenant's own key works; it is an update as well as a creation, and is recorded as both."""
     m = books.m

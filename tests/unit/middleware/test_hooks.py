@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, delete, event, insert, select, text, update
-from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, SAWarning, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from amanah.errors import AutocommitRefused, TenantCrossed
@@ -93,6 +93,22 @@ def test_a_rolled_back_savepoint_takes_its_writes_along(books: Any) -> None:
     assert [r for w in books.staged("a")[-1]["what"] for r in w["rows"]] == ["kept", "second"]
     assert sorted(r for w in undone for r in w.rows) == ["open", "outer", "released"]
     assert {row[0] for row in books.stored("SELECT id FROM tag")} == {"kept", "second"}
+
+
+def test_an_outer_savepoint_takes_the_inner_ones_along(books: Any) -> None:
+    """Core rolls back the outer one alone; what was written inside the inner one is undone with it."""
+    table = books.m.Tag.__table__
+    with books.access(), books.engine.connect() as connection:
+        connection.execute(insert(table).values(id="kept", label="x"))
+        outer = connection.begin_nested()
+        connection.execute(insert(table).values(id="outer", label="x"))
+        connection.begin_nested()
+        connection.execute(insert(table).values(id="inner", label="x"))
+        with pytest.warns(SAWarning, match="deassociated"):
+            outer.rollback()
+        connection.commit()
+    assert [r for w in books.staged("a")[-1]["what"] for r in w["rows"]] == ["kept"]
+    assert books.stored("SELECT id FROM tag") == [("kept",)]
 
 
 def test_a_savepoint_commits_nothing_by_itself(books: Any) -> None:

@@ -48,3 +48,18 @@ def test_reserved_keys_serve_both_tenants_of_one_table(empty_books: Any) -> None
             session.add(m.Person(name=tenant))
             session.commit()
             assert session.scalars(select(m.Person.name)).all() == [tenant]
+
+
+def test_the_key_of_a_deleted_row_is_not_given_again(empty_books: Any) -> None:
+    """An old ciphertext of the row, kept by somebody, would open in the new one."""
+    m = empty_books.m
+    keys = []
+    for _ in range(2):
+        with empty_books.session() as session:
+            person = m.Person(name="x")
+            session.add(person)
+            session.flush()
+            keys.append(person.id)
+            session.delete(person)
+            session.commit()
+    assert keys == [1, 2]
