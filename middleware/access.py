@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..access_policies.snapshot import Decision
 from ..audit.entries import Entry, new_event_id, now_us
 from ..database import PLATFORM
+from ..encryption.netstrings import netstring
 from ..errors import AccessClosed, AccessRequired, AmanahError, Forbidden, KeysUnavailable
-from .netstring import netstring
 from .notes import Notes
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import CHAR, Integer, Uuid
 
+from ..encryption.netstrings import after, netstring
 from ..errors import SealedWriteRefused, Tampered, TenantCrossed
-from .netstring import after, netstring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

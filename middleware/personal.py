@@ -20,9 +20,9 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
 
+from ..encryption.netstrings import after
 from ..errors import DeclarationError, SealedWriteRefused
 from .access import Sight, require
-from .netstring import after
 
 if TYPE_CHECKING:
     from collections.abc import Callable

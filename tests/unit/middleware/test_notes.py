@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amanah.audit.entries import What
-from amanah.middleware.netstring import netstring
+from amanah.encryption.netstrings import netstring
 from amanah.middleware.notes import ROWS_PER_WHAT, Notes
 
 
