@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.orm.identity import _WeakInstanceDict
+from sqlalchemy.orm import identity
 
 from ..errors import SessionOfAnotherAccess
 from .access import current
@@ -19,7 +19,10 @@ OWNER = "amanah.access"
 """The key of ``Session.info`` under which the id of its access stands."""
 
 
-class _OwnedMap(_WeakInstanceDict):
+_Base: Any = vars(identity).get("_WeakInstanceDict") or vars(identity)["WeakInstanceDict"]  # SQLAlchemy 2.1, 2.0
+
+
+class _OwnedMap(_Base):  # type: ignore[misc]
     """An identity map that answers its own access only: ``Session.get`` would take from it without a statement."""
 
     def __init__(self, owner: str) -> None:
