@@ -352,6 +352,8 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def visit_column(self, column: Any, *args: Any, **kw: Any) -> str:
         """A column anywhere: personal ones are refused or noted unless the construct around them allowed it."""
+        if self.statement is None:  # inside DDL, which writes the names of an index's columns and reads no row
+            return super().visit_column(column, *args, **kw)
         if column.is_literal:
             if not (column.name == "*" and self._allowed and self._allowed[-1] in (_COUNT, _ANY)):
                 self._check_fragment(str(column.name))

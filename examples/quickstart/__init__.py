@@ -1,0 +1,1 @@
+"""The smallest application worth protecting, and the same one protected."""
