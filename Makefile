@@ -69,6 +69,9 @@ types: $(VENV)/.dev
 	$(BIN)/mypy tools
 
 # Catalogues, migrations, the wheel and all behaviour, on SQLite and on a PostgreSQL of the run's own.
+# In memory where there is room: most of the time would be spent waiting for a disk that no test is about.
+unit: export TMPDIR := $(shell if test -w /dev/shm && test "$$(df -Pk /dev/shm | awk 'NR==2 {print $$4}')" -gt 4000000; \
+  then echo /dev/shm; else echo "$${TMPDIR:-/tmp}"; fi)
 unit: $(VENV)/.dev
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
