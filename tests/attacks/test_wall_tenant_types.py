@@ -9,6 +9,9 @@ import pytest
 from sqlalchemy import BigInteger, Uuid, create_engine, insert, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from amanah.access_policies.purposes import Purpose
+from amanah.access_policies.rules import Rule
+from amanah.access_policies.snapshot import Snapshot
 from amanah.errors import TenantCrossed
 from amanah.middleware.access import Access, open_access
 from amanah.middleware.declare import build
