@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import CompoundSelect, Delete, Insert, Select, Update, event
 from sqlalchemy.engine.interfaces import Compiled
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.ddl import DDL, ExecutableDDLElement
 
@@ -25,10 +26,12 @@ from ..errors import (
     AccessRequired,
     AmanahError,
     AutocommitRefused,
+    DatabaseNotMigrated,
     FieldProbed,
     FieldWithheld,
     SealedWriteRefused,
     TableUndeclared,
+    TrailUnavailable,
 )
 from .access import Access, Sight, current, require
 from .compiler import SIGN_IN, GuardedCompiler, protect_dialect
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
     from .shape import Shape
 
 _OURS = {"amanah_internal": INTERNAL}
+_UNDEFINED_TABLE = "42P01"
+"""SQLSTATE, PostgreSQL's appendix A."""
 
 
 class Gate:
@@ -256,8 +261,10 @@ class Gate:
             try:
                 bodies = [row(entry) for entry in pending.entries()]
                 connection.execute(staged.insert(), bodies, execution_options=_OURS)
-            except BaseException:
+            except BaseException as error:
                 self._undo_all(connection)
+                if (away := _cannot_stage(error)) is not None:
+                    raise away from error
                 raise
         self._pending.pop(connection, None)
 
@@ -308,6 +315,16 @@ class Gate:
     def release_savepoint(self, connection: Connection, name: str, context: Any) -> None:
         """What was written since the savepoint now belongs to the level above."""
         self._of(connection).release(name)
+
+
+def _cannot_stage(error: BaseException) -> AmanahError | None:
+    """What to call it where the staging table is missing or closed to us; None for what a repetition may mend."""
+    if not isinstance(error, DBAPIError):
+        return None
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    if state == _UNDEFINED_TABLE or "no such table" in str(error.orig):
+        return DatabaseNotMigrated()
+    return TrailUnavailable() if isinstance(error, ProgrammingError) else None
 
 
 def _never() -> bool:
