@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, delete, event, insert, select, text, updat
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SAWarning, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from amanah.errors import AutocommitRefused, TenantCrossed
+from amanah.errors import AutocommitRefused, DatabaseNotMigrated, TenantCrossed
 
 
 def test_a_commit_stages_one_entry_that_names_rows_columns_and_subjects(books: Any) -> None:
@@ -141,7 +141,7 @@ def test_without_its_entry_there_is_no_change(books: Any) -> None:
     books.stored("ALTER TABLE amanah_staged RENAME TO gone")
     with books.access() as access, books.engine.connect() as connection:
         connection.execute(insert(m.Tag.__table__).values(id="t", label="x"))
-        with pytest.raises(DBAPIError):
+        with pytest.raises(DatabaseNotMigrated):
             connection.commit()
         with pytest.raises(SQLAlchemyError):
             connection.commit()
@@ -151,7 +151,7 @@ def test_without_its_entry_there_is_no_change(books: Any) -> None:
         connection.commit()
     with books.session() as session:
         session.add(m.Tag(id="t2", label="x"))
-        with pytest.raises(DBAPIError):
+        with pytest.raises(DatabaseNotMigrated):
             session.commit()
     assert books.stored("SELECT count(*) FROM tag") == [(0,)]
 
