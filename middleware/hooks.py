@@ -357,9 +357,8 @@ def _decide_once(access: Access, shape: Shape) -> None:
     if shape.unwalled:
         refuse(AccessClosed())  # compiled for a sign-in, which has ended
     try:
-        for (resource, action), table in shape.actions.items():
-            if not (table.sign_in and action == "read"):
-                access.demand(resource, action)
+        for resource, action in shape.actions:
+            access.demand(resource, action)
     except AmanahError as error:
         refuse(error)
     purpose = access.purpose or "-"
