@@ -77,7 +77,7 @@ def test_patient_is_registered_by_the_form_in_both_languages(desk):
     page = desk.get(registered.headers["location"])
     assert "Siti Nurjanah" in page.text
     assert desk.post("/clinic/register", data=guarded).status_code == 422  # the NIK is known now
-    assert desk.get("/clinic/patients", params={"nik": CHILD["nik"]}).text.count("RM-") == 1
+    assert desk.get("/clinic/patients", params={"nik": CHILD["nik"]}).text.count(">RM-") == 1
 
 
 def test_form_of_another_site_is_refused(desk):
