@@ -182,8 +182,9 @@ class TrailWriter:
             self._available = False
             error = unavailable(self._engine)
             log.error("the trail cannot be written: %s", failure.name)
-            _settle([waiter for _, waiter in items], type(error))
-            self._fail_waiting(waiting, type(error))
+            # Emptied before anybody is told: who comes back after that is tried afresh.
+            late = _taken(waiting)
+            _settle([waiter for _, waiter in items] + late, type(error))
         elif len(items) == 1:
             log.error("an entry was refused by the trail's database: %s", failure.name)
             _settle([items[0][1]], TrailUnavailable)
@@ -191,22 +192,23 @@ class TrailWriter:
             for item in items:  # one wrong entry must not take the others with it
                 self._commit(table, [item], waiting)
 
-    def _fail_waiting(self, waiting: queue.SimpleQueue[Item | None], error: type[AmanahError]) -> None:
-        """Tell those who queued up while the database was failing, instead of letting each wait for its own failure."""
-        waiters: list[Waiter] = []
-        stopping = False
-        for _ in range(waiting.qsize()):
-            try:
-                item = waiting.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                stopping = True
-            else:
-                waiters.append(item[1])
-        if stopping:
-            waiting.put(None)
-        _settle(waiters, error)
+
+def _taken(waiting: queue.SimpleQueue[Item | None]) -> list[Waiter]:
+    """Those who queued up while the database was failing; they share its answer instead of waiting for their own."""
+    waiters: list[Waiter] = []
+    stopping = False
+    for _ in range(waiting.qsize()):
+        try:
+            item = waiting.get_nowait()
+        except queue.Empty:
+            break
+        if item is None:
+            stopping = True
+        else:
+            waiters.append(item[1])
+    if stopping:
+        waiting.put(None)
+    return waiters
 
 
 def _settle(waiters: Sequence[Waiter], error: type[AmanahError] | None) -> None:

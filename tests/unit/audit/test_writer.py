@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import signal
 import sqlite3
 import subprocess
@@ -22,6 +23,7 @@ from amanah.errors import ConfigurationError, DatabaseNotMigrated, InvalidInput,
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -154,6 +156,26 @@ def test_a_failing_database_fails_every_waiter_and_the_writer_recovers(tmp_path:
     writer.record(an_entry())
     assert len(found(engine)) == 1
     writer.close()
+
+
+def test_who_comes_back_after_the_failure_is_tried_afresh(database_url: str) -> None:
+    """An entry handed in by somebody who was just told of the failure does not share that failure."""
+    engine = own_engine(trail_url(database_url))
+    writer = TrailWriter(engine)
+    again: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
+
+    def mended_and_back(_: object) -> None:  # in the writer's own thread, while it tells the others
+        trail.create_all(engine)
+        again.put(writer.submit(an_entry()))
+
+    refused = writer.submit(an_entry())
+    refused.add_done_callback(mended_and_back)
+    with pytest.raises(DatabaseNotMigrated):
+        refused.result(30)
+    again.get(timeout=30).result(30)
+    assert len(found(engine)) == 1
+    writer.close()
+    engine.dispose()
 
 
 def test_a_broken_connection_is_replaced(writer: TrailWriter, engine: Engine) -> None:
