@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import ConfigurationError
+from ..postgresql import bigint_array, text_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,23 @@ _SQL: Final = {
         "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) ON CONFLICT (event_id) DO NOTHING"
     ),
 }
+LOOP_SQL: Final = (
+    b"INSERT INTO amanah_queued (event_id, tenant_id, at, body) "
+    b"SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) ON CONFLICT (event_id) DO NOTHING"
+)
+"""The same for an event loop's own connection; `parameters` makes its parameters."""
+
 _ATTEMPTS: Final = 2
+
+
+def parameters(rows: Sequence[Row]) -> list[bytes]:
+    """The parameters of `LOOP_SQL` in PostgreSQL's binary format."""
+    ids, tenants, times, bodies = zip(*rows, strict=True)
+    return [
+        *(text_array([text.encode() for text in column]) for column in (ids, tenants)),
+        bigint_array(times),
+        text_array([body.encode() for body in bodies]),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

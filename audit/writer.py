@@ -1,4 +1,4 @@
-"""The trail's writer: one thread per process that commits for everybody at once.
+"""The trail's writer: commits for everybody at once.
 
 Contract of storage, for every way in:
 
@@ -9,6 +9,10 @@ Contract of storage, for every way in:
 
 Group commit without waiting: whoever arrives while a commit is under way forms the next batch. Nobody sleeps so that a
 batch may grow, so a lone entry pays for one commit only and a crowd shares one.
+
+One thread per process does it. Only on PostgreSQL, where a commit is a wait for the network, an event loop commits for
+its own tasks: the detour by the thread was measured to cost it more than all the rest of a request's protection. What
+it leaves behind when it ends, or when a caller is cancelled, goes to the thread; an event id can be written twice.
 """
 
 from __future__ import annotations
@@ -21,14 +25,18 @@ import os
 import queue
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from anyio import to_thread
+
 from ..errors import TrailFull, TrailUnavailable
+from ..postgresql import LoopConnection, NoAnswer, PerLoop, Rounds, WrongParameters, can_watch
 from .models import turn, unavailable
-from .queue_table import QueueTable
+from .queue_table import LOOP_SQL, QueueTable, parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Engine
 
@@ -42,6 +50,8 @@ Waiter: TypeAlias = "concurrent.futures.Future[None] | asyncio.Future[None]"
 Item: TypeAlias = "tuple[Row, Waiter]"
 
 _CLOSE_SECONDS: Final = 30.0
+_PATIENCE: Final = 10.0
+"""Seconds that a commit on an event loop may take, opening the connection included."""
 
 
 class TrailWriter:
@@ -59,6 +69,7 @@ class TrailWriter:
         self._engine = engine
         self._capacity = capacity
         self._batch = batch
+        self._loops = PerLoop(self._on_loop) if engine.dialect.name == "postgresql" else None
         self._fresh()
         _writers.add(self)
 
@@ -70,6 +81,9 @@ class TrailWriter:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._available = True
+        self._on_loops: dict[str, Row] = {}
+        if self._loops is not None:
+            self._loops.forget()
 
     @property
     def available(self) -> bool:
@@ -86,7 +100,7 @@ class TrailWriter:
         """
         waiter: concurrent.futures.Future[None] = concurrent.futures.Future()
         waiter.set_running_or_notify_cancel()  # from here on nobody can cancel it
-        self._put(entry, waiter)
+        self._put(_row(entry), waiter)
         return waiter
 
     def record(self, entry: Entry, timeout: float = 30) -> None:
@@ -98,19 +112,27 @@ class TrailWriter:
 
     async def arecord(self, entry: Entry) -> None:
         """Return when ``entry`` is durable; it is written also when the caller is cancelled. Raises as `submit`."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._put(entry, waiter)
+        loop = asyncio.get_running_loop()
+        if self._loops is not None and can_watch(loop):
+            await self._record_on_loop(entry, self._loops.here())
+            return
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._put(_row(entry), waiter)
         await waiter
 
     def close(self) -> None:
         """Write everything that was taken (within 30 s) and stop. Entries that come later are refused."""
         with self._lock:
             self._closed = True
+            for row in self._on_loops.values():
+                self._enqueue(row, concurrent.futures.Future())
             thread = self._thread
             if thread is not None:
                 self._queue.put(None)
         if thread is not None and thread is not threading.current_thread():
             thread.join(_CLOSE_SECONDS)
+        for rounds in self._loops.all() if self._loops is not None else ():
+            rounds.close()
 
     def restart_in_child(self) -> None:
         """After a fork: leave queue, thread and connections to the parent, and begin anew. Called by itself."""
@@ -120,23 +142,55 @@ class TrailWriter:
         self._fresh()
         self._closed = closed
 
-    def _put(self, entry: Entry, waiter: Waiter) -> None:
-        # Encoded in the caller's thread: a wrong entry is the caller's error, and the writer has less to do.
-        row = (entry.id, entry.tenant, entry.at, entry.encode().decode("ascii"))
+    def _put(self, row: Row, waiter: Waiter) -> None:
         with self._lock:
-            if self._closed:
-                raise TrailUnavailable
-            if self._queue.qsize() >= self._capacity:
-                raise TrailFull
-            if self._thread is None:
-                self._start()
-            self._queue.put((row, waiter))
+            self._check_room()
+            self._enqueue(row, waiter)
+
+    def _check_room(self) -> None:
+        if self._closed:
+            raise TrailUnavailable
+        if self._queue.qsize() + len(self._on_loops) >= self._capacity:
+            raise TrailFull
+
+    def _enqueue(self, row: Row, waiter: Waiter) -> None:
+        if self._thread is None:
+            self._start()
+        self._queue.put((row, waiter))
 
     def _start(self) -> None:
         self._thread = threading.Thread(
             target=self._run, args=(self._queue, self._table), name="amanah-trail", daemon=True
         )
         self._thread.start()
+
+    # -- the event loops -----------------------------------------------------------------------------------------------
+
+    def _on_loop(self) -> _LoopRounds:
+        return _LoopRounds(self._engine, self._batch, self._settled)
+
+    def _settled(self, failure: str | None) -> None:
+        """What a batch on an event loop met: ``failure`` is the class of the error where the database is away."""
+        self._available = failure is None
+        if failure is not None:
+            log.error("the trail cannot be written: %s", failure)
+
+    async def _record_on_loop(self, entry: Entry, rounds: _LoopRounds) -> None:
+        row = _row(entry)
+        with self._lock:
+            self._check_room()
+            self._on_loops[row[0]] = row
+        try:
+            error = await rounds.join(row)
+        except (asyncio.CancelledError, GeneratorExit):  # the caller is gone, or its whole loop
+            with self._lock:
+                if not self._closed:
+                    self._enqueue(row, concurrent.futures.Future())
+            raise
+        finally:
+            self._on_loops.pop(row[0], None)
+        if error is not None:
+            raise error
 
     # -- the thread --------------------------------------------------------------------------------------------------
 
@@ -191,6 +245,47 @@ class TrailWriter:
         else:
             for item in items:  # one wrong entry must not take the others with it
                 self._commit(table, [item], waiting)
+
+
+class _LoopRounds:
+    """One event loop's group commit on PostgreSQL, over a connection of its own."""
+
+    def __init__(self, engine: Engine, batch: int, settled: Callable[[str | None], None]) -> None:
+        self._connection = LoopConnection(engine, LOOP_SQL, _PATIENCE)
+        insert = partial(_insert, self._connection, engine, settled)
+        self._rounds: Rounds[Row, type[AmanahError] | None] = Rounds(insert, batch)
+
+    async def join(self, row: Row) -> type[AmanahError] | None:
+        """None when the row is durable, else why it must be treated as if it were not."""
+        return await self._rounds.join(row)
+
+    def close(self) -> None:
+        """Take nothing more; from any thread."""
+        self._connection.close()
+
+
+async def _insert(
+    connection: LoopConnection, engine: Engine, settled: Callable[[str | None], None], rows: list[Row]
+) -> list[type[AmanahError] | None]:
+    """Commit ``rows`` as one; where the database refuses, find out whether it is away or one of them is wrong."""
+    try:
+        await connection.ask(parameters(rows))
+    except NoAnswer as away:
+        settled(str(away) or type(away.__cause__ or away).__name__)
+        return [type(await to_thread.run_sync(unavailable, engine))] * len(rows)
+    except WrongParameters as wrong:
+        if len(rows) == 1:
+            log.error("an entry was refused by the trail's database: %s", wrong)  # noqa: TRY400 - no values in logs
+            return [TrailUnavailable]
+        # One wrong entry must not take the others with it.
+        return [answer for row in rows for answer in await _insert(connection, engine, settled, [row])]
+    settled(None)
+    return [None] * len(rows)
+
+
+def _row(entry: Entry) -> Row:
+    """Encoded in the caller's thread: a wrong entry is the caller's error, and the writer has less to do."""
+    return entry.id, entry.tenant, entry.at, entry.encode().decode("ascii")
 
 
 def _taken(waiting: queue.SimpleQueue[Item | None]) -> list[Waiter]:

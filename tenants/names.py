@@ -21,12 +21,17 @@ _TEXT_LENGTH: Final = 200
 _REASON_LENGTH: Final = 2000
 
 
+def could_be_tenant(tenant_id: str) -> bool:
+    """Whether a tenant can have this id; asked of what a login brings before it reaches a query."""
+    return len(tenant_id) <= _TENANT_LENGTH and _TENANT.fullmatch(tenant_id) is not None
+
+
 def check_tenant(tenant_id: str) -> str:
     """Return ``tenant_id`` if a tenant may have it: lower-case letters, digits and single dashes, at most 64.
 
     Raises ``InvalidInput``, also for the reserved name of the platform.
     """
-    if len(tenant_id) > _TENANT_LENGTH or not _TENANT.fullmatch(tenant_id):
+    if not could_be_tenant(tenant_id):
         raise InvalidInput(
             detail=f"{tenant_id!r:.80} is no tenant id: lower-case letters, digits and dashes, at most 64"
         )

@@ -7,10 +7,10 @@ Invariants:
 2. All requests that wait while a query is on its way share the one after it.
 3. Waiting is bounded, in number and in time. A database that does not answer is `PolicyUnavailable`,
    never an old answer.
-4. A forked child has nothing of its parent's: no thread, no connection, no waiting request.
+4. A forked child has nothing of its parent's: no connection, no waiting request.
 
-SQLite is read directly, which takes microseconds and never waits for a writer (WAL). PostgreSQL is asked by one thread
-with a connection of its own in autocommit.
+SQLite is read directly, which takes microseconds and never waits for a writer (WAL). PostgreSQL is asked over one
+connection per event loop; a job or script, which has none, asks directly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import weakref
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from .version_sources import Batched, Direct, Source
+from .names import could_be_tenant
+from .version_sources import Direct, Shared, Source
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -29,29 +30,30 @@ _readers: weakref.WeakSet[VersionReader] = weakref.WeakSet()
 
 
 class VersionReader:
-    """Reads tenants' versions. ``capacity``: requests that may wait at once; ``patience``: seconds that each waits."""
+    """Reads tenants' versions. ``capacity``: requests that may wait at once; ``patience``: seconds for one query."""
 
     def __init__(self, engine: Engine, *, capacity: int = 10_000, patience: float = 5.0) -> None:
         """Raises ``ConfigurationError`` for a database that is neither SQLite nor PostgreSQL (psycopg)."""
         self._source: Source
         if engine.dialect.name == "sqlite":
-            self._source = Direct(engine)
+            self._source = Direct(engine, patience)
         elif engine.dialect.driver == "psycopg":
-            self._source = Batched(engine, capacity, patience)
+            self._source = Shared(engine, capacity, patience)
         else:
             raise ConfigurationError(detail=f"Amanah's own tables cannot live in {engine.dialect.name}")
         _readers.add(self)
 
     async def current(self, tenant_id: str) -> int:
         """The tenant's version now; 0 if there is no such tenant. Raises ``PolicyUnavailable``."""
-        return await self._source.current(tenant_id)
+        # A name that no tenant can have must not spoil the question that others share.
+        return await self._source.current(tenant_id) if could_be_tenant(tenant_id) else 0
 
     def current_now(self, tenant_id: str) -> int:
         """The same for code that is not asynchronous; never call it on an event loop's thread."""
-        return self._source.current_now(tenant_id)
+        return self._source.current_now(tenant_id) if could_be_tenant(tenant_id) else 0
 
     def close(self) -> None:
-        """Give the thread and the connection back; whoever still waits gets ``PolicyUnavailable``."""
+        """Give the connections back; who asks from now on gets ``PolicyUnavailable``."""
         self._source.close()
 
     def _start_anew_after_fork(self) -> None:
