@@ -130,7 +130,8 @@ class Sequencer:
             except (HeadMoved, IntegrityError):  # somebody else is at work, lease or not: look again in the next run
                 self._until = 0
                 return moved
-            if not self._take_lease():
+            # A batch that is not full took all that waited; what has come since is the next run's, in one piece again.
+            if len(rows) < self._batch or not self._take_lease():
                 return moved
 
     def _move(self, source: Engine, table: Table, rows: Sequence[Row[Any]], refused: dict[str, AmanahError]) -> int:
