@@ -531,13 +531,13 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
             # An expression over governed columns: those in it were noted as probes, so who gets here sees them in
             # clear.
             field = bound.type.field
-            no_row = [("''", key) for key in self._carried(field.table)]
+            no_row = [("''", key) for key in _carried(field.table)]
             return self._concatenate(field, no_row, self.process(column, **_column_kw(kw)))
         if field is None:
             name = getattr(bound.type.field, "name", "?")
             refuse(SealedUseRefused(field=name, construct="an expression around the column"))
         table = field.table
-        wanted = self._carried(table)
+        wanted = _carried(table)
         plain = _column_kw(kw)
         parts = []
         if self._grouped[-1] and not field.sealed:
@@ -553,15 +553,10 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
             parts.append((super().visit_column(found, **plain), key))
         return self._concatenate(field, parts, super().visit_column(column, **plain))
 
-    @staticmethod
-    def _carried(table: Protected) -> list[Column[Any]]:
-        """The columns that a cell carries before its value: the row's key and its subject."""
-        return [table.table.c[name] for name in (*table.key, *filter(None, [table.subject]))]
-
     def _concatenate(self, field: Field, parts: list[tuple[str, Column[Any]]], value: str) -> str:
         prefix = f"'{field.prefix.decode()}'"
         if self.dialect.name == "postgresql":
-            texts = [f"coalesce({_key_text(text, key, dashes=True)}, '')" for text, key in parts]
+            texts = [_never_null(_key_text(text, key, dashes=True), key) for text, key in parts]
             pieces = [f"octet_length({text})::text || ':' || {text} || ','" for text in texts]
             head = " || ".join([prefix, *pieces])
             stored = value if field.sealed else f"convert_to({value}::text, 'UTF8')"
@@ -578,6 +573,15 @@ _COUNT = object()
 def _column_kw(kw: dict[str, Any]) -> dict[str, Any]:
     """Of a compiler's keywords, those that say how a column is spelled."""
     return {k: v for k, v in kw.items() if k in ("include_table", "ambiguous_table_name_map")}
+
+
+def _carried(table: Protected) -> list[Column[Any]]:
+    return [table.table.c[name] for name in table.carried()]
+
+
+def _never_null(text: str, key: Column[Any]) -> str:
+    """PostgreSQL's primary keys are never NULL where there is a row; a subject may be."""
+    return text if key.primary_key else f"coalesce({text}, '')"
 
 
 def _key_text(text: str, key: Column[Any], *, dashes: bool) -> str:

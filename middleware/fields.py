@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import CHAR, Integer, Uuid
@@ -17,7 +17,7 @@ from ..encryption.netstrings import after, netstring
 from ..errors import SealedWriteRefused, Tampered, TenantCrossed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlalchemy import Column, Table
 
@@ -93,6 +93,16 @@ class Field:
         return self.prefix + b"".join(netstring(part.encode()) for part in key)
 
 
+class Row(NamedTuple):
+    """Whose cell it is, as the cell carries it: ``head``, netstrings of the row's key and its subject."""
+
+    head: bytes
+    key_size: int
+    """Of the head, so many bytes are the key's."""
+    note: tuple[Protected, str, str]
+    """The row as the notes keep it: table, key and subject as the trail writes them."""
+
+
 @dataclass(slots=True, eq=False)
 class Protected:
     """One protected table. ``tenant`` is the column that says whose row it is, ``key`` the primary key's columns."""
@@ -106,6 +116,7 @@ class Protected:
     sign_in: bool = False
     bound_to_row: bool = True
     fields: dict[str, Field] = field(default_factory=dict)
+    _last: Row | None = None
 
     def column_named(self, name: str) -> Field | None:
         """The field whose column or search column has that name, in any case: SQL folds what is not quoted."""
@@ -128,14 +139,38 @@ class Protected:
         clear = tuple(f.column for f in self.fields.values() if seen & f.clear_bit)
         return clear, tuple(f.column for f in self.fields.values() if seen & f.masked_bit)
 
-    def row_name(self, row: bytes) -> str:
-        """The primary key in the netstrings ``row`` as the trail writes it: without the tenant, parts joined by "/"."""
-        parts, position = [], 0
-        for name in self.key:
-            part, position = after(row, position)
-            if name != self.tenant or len(self.key) == 1:
-                parts.append(part.decode())
-        return "/".join(parts)
+    def carried(self) -> tuple[str, ...]:
+        """The columns that a cell carries before its value: the row's key, and its subject where that is another."""
+        return self.key if self.subject is None or self.subject in self.key else (*self.key, self.subject)
+
+    def row_at(self, data: bytes, start: int) -> Row:
+        """The row whose head stands in ``data`` at ``start``. Raises `Tampered` where none does.
+
+        The cells of a row come one after the other, so the last row is remembered: netstrings can be read in one way
+        only, so the same bytes are the same row.
+        """
+        row = self._last
+        if row is None or not data.startswith(row.head, start):
+            row = self._last = self._read_row(data, start)
+        return row
+
+    def _read_row(self, data: bytes, start: int) -> Row:
+        parts: dict[str, str] = {}
+        position = key_end = start
+        for number, name in enumerate(self.carried(), 1):
+            part, position = after(data, position)
+            parts[name] = part.decode()
+            if number == len(self.key):
+                key_end = position
+        return Row(
+            head=data[start:position],
+            key_size=key_end - start,
+            note=(self, self.row_name(parts), parts[self.subject] if self.subject is not None else ""),
+        )
+
+    def row_name(self, parts: Mapping[str, str]) -> str:
+        """A primary key as the trail writes it: without the tenant, parts joined by "/"."""
+        return "/".join(parts[name] for name in self.key if name != self.tenant or len(self.key) == 1)
 
     def key_columns(self) -> tuple[Column[Any], ...]:
         """The Column objects of the primary key, in its order."""

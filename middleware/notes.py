@@ -25,15 +25,14 @@ class Notes:
     def __init__(self) -> None:
         """Start with nothing seen."""
         self.pending = False
-        self._cells: dict[tuple[Protected, bytes, bytes], int] = {}
+        self._cells: dict[tuple[Protected, str, str], int] = {}
         self._touched: set[tuple[str, str]] = set()
         self._extra: list[What] = []
 
-    def opened(self, field: Field, row: bytes, subject: bytes, *, masked: bool) -> None:
-        """Note that the cell of ``field`` in ``row`` was shown, in clear or masked."""
-        key = (field.table, row, subject)
+    def opened(self, field: Field, row: tuple[Protected, str, str], *, masked: bool) -> None:
+        """Note that the cell of ``field`` in ``row`` (table, key, subject) was shown, in clear or masked."""
         cells = self._cells
-        cells[key] = cells.get(key, 0) | (field.masked_bit if masked else field.clear_bit)
+        cells[row] = cells.get(row, 0) | (field.masked_bit if masked else field.clear_bit)
         self.pending = True
 
     def touched(self, resource: str, action: str) -> None:
@@ -54,7 +53,7 @@ class Notes:
         cells, self._cells = self._cells, {}
         touched, self._touched = self._touched, set()
         extra, self._extra = self._extra, []
-        groups: dict[tuple[Protected, int], list[tuple[bytes, bytes]]] = {}
+        groups: dict[tuple[Protected, int], list[tuple[str, str]]] = {}
         for (table, row, subject), seen in cells.items():
             groups.setdefault((table, seen), []).append((row, subject))
         result = extra
@@ -70,8 +69,8 @@ class Notes:
                         action="read",
                         columns=clear,
                         masked=masked,
-                        rows=tuple(table.row_name(row) for row, _ in part),
-                        subjects=tuple(dict.fromkeys(subject.decode() for _, subject in part if subject)),
+                        rows=tuple(row for row, _ in part),
+                        subjects=tuple(dict.fromkeys(subject for _, subject in part if subject)),
                         count=len(part),
                     )
                 )

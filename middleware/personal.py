@@ -170,33 +170,32 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:
     It goes by the field id inside the cell and never by the column's type: in a UNION every row is processed by the
     first SELECT's types.
     """
-    fields = register.fields
+    known: Field | None = None  # the field of the last cell: mostly this one's, too
 
     def process(cell: Any) -> Any:
+        nonlocal known
         if cell is None:
             return None
         data = bytes(cell)
-        identifier, start = after(data, 0)
-        field = fields.get(identifier) or register.field(identifier)
-        access = require(field.table.resource)
-        end = start
-        for _ in field.table.key:
-            _, end = after(data, end)
-        subject = b""
-        payload = end
-        if field.table.subject is not None:
-            subject, payload = after(data, end)
+        field = known
+        if field is None or not data.startswith(field.prefix):
+            field = known = register.field(after(data, 0)[0])
+        table = field.table
+        access = require(table.resource)
+        start = len(field.prefix)
+        row = table.row_at(data, start)
         sight = access.sight(field)
         if sight is Sight.WITHHELD:
             standin = field.standin
             return standin.copy() if type(standin) in _MUTABLE else standin
+        payload = data[start + len(row.head) :]
         if field.sealed:
-            place = data[:end] if field.table.bound_to_row else field.prefix
-            value = field.codec.decode(access.cipher.open(field.id, place, data[payload:]))
+            place = data[: start + row.key_size] if table.bound_to_row else field.prefix
+            value = field.codec.decode(access.cipher.open(field.id, place, payload))
         else:
-            value = field.codec.decode_text(data[payload:].decode())
+            value = field.codec.decode_text(payload.decode())
         masked = sight is Sight.MASKED
-        access.notes.opened(field, data[start:end], subject, masked=masked)
+        access.notes.opened(field, row.note, masked=masked)
         return field.mask(value) if masked else value
 
     return process
