@@ -18,7 +18,7 @@ from .access_policies.policies import Policies
 from .audit.checkpoints import SignerKey
 from .audit.entries import Entry, new_event_id, now_us
 from .audit.sequencer import Sequencer
-from .audit.staging import stage
+from .audit.staging import Staging, stage
 from .audit.writer import TrailWriter
 from .database import PLATFORM, own_engine, own_url, trail_url
 from .encryption.file_provider import FileKeyProvider
@@ -96,7 +96,7 @@ class Guard:
         self._transport = transport
         self._lock = threading.Lock()
         self._started = False
-        Gate(self.register).protect(app_engine)
+        Gate(self.register, Staging(self.trail_engine)).protect(app_engine)
 
     @classmethod
     def development(

@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.ddl import DDL, ExecutableDDLElement
 
 from ..audit.entries import What
-from ..audit.staging import row, staged
 from ..errors import (
     AccessClosed,
     AccessRequired,
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, ExceptionContext
 
+    from ..audit.staging import Staging
     from .fields import Protected, Register
     from .shape import Shape
 
@@ -59,9 +59,10 @@ _UNDEFINED_TABLE = "42P01"
 class Gate:
     """The listeners of one guard on one engine."""
 
-    def __init__(self, register: Register) -> None:
-        """``register`` says what is protected."""
+    def __init__(self, register: Register, staging: Staging) -> None:
+        """``register`` says what is protected, ``staging`` takes the entries of what was written."""
         self.register = register
+        self._staging = staging
         self._pending: WeakKeyDictionary[Connection, Pending] = WeakKeyDictionary()
         self._counted: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
 
@@ -215,13 +216,15 @@ class Gate:
         context: Any,
         many: bool,  # noqa: FBT001
     ) -> None:
-        """A change by criteria names no rows; how many it reached is known now."""
+        """How many rows a change by criteria reached is known now, and whether one by key reached any."""
         compiled = getattr(context, "compiled", None)
         if isinstance(compiled, GuardedCompiler) and (compiled.isupdate or compiled.isdelete):
             pending = self._pending.get(connection)
             last = pending.last() if pending is not None and pending.context is context else None
             if last is not None and not last.what.rows:
                 last.what = replace(last.what, count=max(0, cursor.rowcount))
+            elif last is not None and cursor.rowcount == 0:
+                last.what = replace(last.what, rows=(), subjects=(), count=0)
 
     def after_execute(
         self,
@@ -259,8 +262,7 @@ class Gate:
         pending = self._pending.get(connection)
         if pending is not None and pending.writes:
             try:
-                bodies = [row(entry) for entry in pending.entries()]
-                connection.execute(staged.insert(), bodies, execution_options=_OURS)
+                self._staging.stage(connection, pending.entries(), _OURS)
             except BaseException as error:
                 self._undo_all(connection)
                 if (away := _cannot_stage(error)) is not None:

@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, make_url, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import selectinload
 
+from amanah.audit.staging import Staging
 from amanah.errors import AccessRequired, MaskedWrite, RawSqlRefused, TenantCrossed
 from amanah.middleware.hooks import Gate
 
@@ -22,7 +23,7 @@ async def _engines(books: Any) -> AsyncIterator[Any]:
     url = make_url(books.url)
     for driver in DRIVERS[url.get_backend_name()]:
         engine = create_async_engine(url.set(drivername=driver))
-        Gate(books.guard.register).protect(engine.sync_engine)
+        Gate(books.guard.register, Staging(books.guard.trail_engine)).protect(engine.sync_engine)
         try:
             yield engine
         finally:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from amanah.access_policies.purposes import Purpose
 from amanah.access_policies.rules import Rule
 from amanah.access_policies.snapshot import Snapshot
+from amanah.audit.staging import Staging
 from amanah.errors import TenantCrossed
 from amanah.middleware.access import Access, open_access
 from amanah.middleware.declare import build
@@ -34,7 +35,7 @@ def _policy(tenant: str) -> Snapshot:
     "kind, ours, theirs, stranger", [(BigInteger, "7", "8", 9), (Uuid, ONE, TWO, uuid.UUID(int=3))]
 )
 def test_the_wall_speaks_the_type_of_the_tenants_column(
-    own_database: Engine, database_url: str, kind: Any, ours: str, theirs: str, stranger: Any
+    own_database: Engine, trail_database: Engine, database_url: str, kind: Any, ours: str, theirs: str, stranger: Any
 ) -> None:
     """Integers and UUIDs: the tenant's name is turned into the column's type, in the wall and in new rows."""
 
@@ -48,7 +49,7 @@ def test_the_wall_speaks_the_type_of_the_tenants_column(
 
     Base.metadata.create_all(own_database)
     engine = create_engine(database_url)
-    Gate(build(Base.metadata, [], "tenant_id")).protect(engine)
+    Gate(build(Base.metadata, [], "tenant_id"), Staging(trail_database)).protect(engine)
     for tenant in (ours, theirs):
         access = Access(
             kind="job", tenant=tenant, purpose="billing", roles=frozenset({"clerk"}), snapshot=_policy(tenant)

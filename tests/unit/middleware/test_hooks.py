@@ -199,11 +199,12 @@ def test_autocommit_is_refused_wherever_it_is_set(books: Any) -> None:
         whole = books.engine.execution_options(isolation_level="AUTOCOMMIT")
         with whole.connect() as connection, pytest.raises(AutocommitRefused):
             connection.execute(statement)
+        from amanah.audit.staging import Staging
         from amanah.middleware.hooks import Gate
 
         option = {"isolation_level": None} if "sqlite" in books.url else {"autocommit": True}
         other = create_engine(books.url, connect_args=option)
-        Gate(books.guard.register).protect(other)
+        Gate(books.guard.register, Staging(books.guard.trail_engine)).protect(other)
         with other.connect() as connection, pytest.raises(AutocommitRefused):
             connection.execute(statement)
         other.dispose()
