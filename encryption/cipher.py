@@ -18,6 +18,8 @@ import os
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from ..errors import KeyUnknown, Tampered
 from .envelope import HEADER_SIZE, NONCE_END, header, parse
@@ -98,7 +100,7 @@ class TenantCipher:
         self._sealings: Remembered[tuple[str, int], Sealing] = Remembered(_REMEMBERED)
         self._openers: Remembered[tuple[str, bytes], AESGCM] = Remembered(_REMEMBERED)
         self._writers: Remembered[str, _Writer] = Remembered(_REMEMBERED)
-        self._tokens: Remembered[str, bytes] = Remembered(_REMEMBERED)
+        self._tokens: Remembered[str, HMAC] = Remembered(_REMEMBERED)
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: keys do not travel."""
@@ -141,11 +143,13 @@ class TenantCipher:
 
     def token(self, domain: str, value: bytes) -> bytes:
         """The blind index of a normalised value: 16 bytes of HMAC-SHA-256 under this tenant's key for ``domain``."""
-        key = self._tokens.get(domain)
-        if key is None:
-            key = derive(self._index_key, b"amanah/1 index", self._context + netstring(domain))
-            self._tokens.put(domain, key)
-        return hmac.digest(key, value, "sha256")[:TOKEN_SIZE]
+        keyed = self._tokens.get(domain)
+        if keyed is None:
+            keyed = HMAC(derive(self._index_key, b"amanah/1 index", self._context + netstring(domain)), SHA256())
+            self._tokens.put(domain, keyed)
+        mac = keyed.copy()  # hmac.digest would let go of the interpreter's lock, which costs more than the digest
+        mac.update(value)
+        return mac.finalize()[:TOKEN_SIZE]
 
     def _sealing(self, field: str, key_version: int) -> Sealing:
         sealing = self._sealings.get((field, key_version))
