@@ -145,6 +145,15 @@ class TrailUnavailable(Unavailable):
     why = N_("The access could not be recorded in the trail.")
 
 
+class AnswerUnrecorded(TrailUnavailable):
+    """The trail failed between the application's commit and the answer that follows it."""
+
+    code = "answer-unrecorded"
+    what = N_("The answer was stopped and nothing was disclosed; your change was probably carried out.")
+    why = N_("The change has its entry in the trail; what the answer shows could no longer be recorded.")
+    remedy = N_("Do not just send it again: look in a moment whether the change is there.")
+
+
 class TrailFull(TrailUnavailable):
     """The bounded queue of the trail's writer is full."""
 

@@ -68,7 +68,7 @@ class Access:
     """The ticket. Made by the admission (requests, jobs) and by the gate (sign-in, public); never by an application.
 
     ``refusal`` is set by the SQL gate when it stops a statement, so that the HTTP gate can answer with the reason
-    whatever the application made of the exception.
+    whatever the application made of the exception; ``changed``, when it lets a change be committed.
     """
 
     __slots__ = (
@@ -82,6 +82,7 @@ class Access:
         "_sights",
         "actor",
         "agent",
+        "changed",
         "id",
         "inferred",
         "ip",
@@ -130,6 +131,7 @@ class Access:
         self.agent = agent
         self.snapshot = snapshot
         self.refusal: AmanahError | None = None
+        self.changed = False
         self.notes = Notes()
         self._cipher = cipher
         self._platform = platform

@@ -19,6 +19,7 @@ Invariants:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ from starlette.requests import HTTPConnection
 
 from ..errors import (
     AmanahError,
+    AnswerUnrecorded,
     NotHttps,
     NotIdentified,
     RouteUndeclared,
@@ -65,7 +67,7 @@ class Gate:
     development: bool
 
 
-class Exchange:
+class Exchange(ABC):
     """The steps that HTTP and WebSocket share. One object per connection, thrown away with it."""
 
     def __init__(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
@@ -188,21 +190,21 @@ class Exchange:
 
     # -- step 5, and what HTTP and WebSocket do each in their own way --------------------------------------------------
 
+    @abstractmethod
     async def send(self, message: Message) -> None:
         """What the application calls as ``send``."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def failed(self, error: Exception, access: Access) -> bool:
         """The application raised. True when the client was answered and the exception ends here."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def finished(self, access: Access) -> None:
         """The application returned."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def answer(self, error: AmanahError, access: Access | None) -> None:
         """End the exchange by telling the client about ``error``."""
-        raise NotImplementedError
 
     async def refuse(self, error: AmanahError, access: Access) -> None:
         """Record the refusal, then answer with it. What cannot be recorded is answered with 503."""
@@ -245,7 +247,7 @@ class Exchange:
                 await recording.complete_now(access, outcome, status)
             except AmanahError as error:
                 self.over = True
-                await self.answer(error, access)
+                await self.answer(AnswerUnrecorded() if access.changed else error, access)
                 raise
         return True
 

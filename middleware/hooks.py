@@ -268,6 +268,8 @@ class Gate:
                 if (away := _cannot_stage(error)) is not None:
                     raise away from error
                 raise
+            for write in pending.writes:
+                write.access.changed = True
         self._pending.pop(connection, None)
 
     def _undo_all(self, connection: Connection) -> None:

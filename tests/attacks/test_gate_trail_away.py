@@ -120,6 +120,21 @@ async def test_a_refusal_that_cannot_be_recorded_is_a_503(world):
         assert sent[0]["status"] == 503
 
 
+async def test_a_change_whose_answer_is_stopped_is_not_called_undone(world):
+    """The trail fails after the commit: the client is told that the change is probably there, or it would repeat it."""
+
+    async def writes(request):
+        current().changed = True  # what the engine's commit event does
+        world.break_trail()
+        return await phone(request)
+
+    sent, error = await attempt(world, writes)
+    assert error is None
+    assert sent[0]["status"] == 503
+    assert json.loads(sent[1]["body"])["code"] == "answer-unrecorded"
+    assert b"0812" not in sent[1]["body"]
+
+
 async def test_a_full_queue_is_a_no_as_well(world):
     """The trail's writer is bounded; whoever finds it full is told at once."""
 
