@@ -170,16 +170,51 @@ def trail_database(own_database: Engine, database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture
-def console(database_url: str, tmp_path: Path) -> Iterator[Any]:
-    """The console beside an app, with people who can sign in (``tests/console_world.py``)."""
-    name = "console_world"
+def _world(name: str) -> Any:
+    """The module ``tests/<name>.py``, loaded once: tests are no packages that could import each other."""
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
         assert spec is not None
         assert spec.loader is not None
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    world = sys.modules[name].build(database_url, tmp_path)
-    yield world
-    world.close()
+    return sys.modules[name]
+
+
+@pytest.fixture
+def world(sqlite_database: str, tmp_path: Path) -> Iterator[Any]:
+    """The HTTP gate with tenants, policy, keys and trail behind it, on SQLite (``tests/gate_world.py``)."""
+    made = _world("gate_world").build(sqlite_database, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world_everywhere(database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The same, once on SQLite and once on PostgreSQL."""
+    made = _world("gate_world").build(database_url, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def empty_books(database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The SQL gate with everything behind it and no data (``tests/sql_world.py``)."""
+    made = _world("sql_world").build(database_url, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def books(empty_books: Any) -> Any:
+    """The same with two customers in tenant ``a`` and one in ``b``."""
+    _world("sql_world").seed(empty_books)
+    return empty_books
+
+
+@pytest.fixture
+def console(database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The console beside an app, with people who can sign in (``tests/console_world.py``)."""
+    made = _world("console_world").build(database_url, tmp_path)
+    yield made
+    made.close()
