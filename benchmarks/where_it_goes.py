@@ -5,6 +5,7 @@ own cost makes the figures larger; read them as shares). Each variant runs in a 
 
     python benchmarks/where_it_goes.py                       SQLite, GET one customer
     python benchmarks/where_it_goes.py --path '/api/customers?limit=50' --calls 30
+    python tools/postgres.py --fsync run -- python benchmarks/where_it_goes.py --database postgresql
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from overhead import VARIANTS, prepare
+from overhead import VARIANTS, database, prepare
 
 from iconix.seed import DEMO_ACCOUNTS, DEMO_CUSTOMER_ID
-from iconix.serving import database_in, environment
+from iconix.serving import environment
 
 PARTS = (
     "amanah/middleware",
@@ -34,6 +35,7 @@ PARTS = (
     "amanah/audit",
     "amanah/access_policies",
     "amanah/tenants",
+    "amanah/postgresql",
     "sqlalchemy/orm",
     "sqlalchemy",
     "psycopg",
@@ -129,6 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--path", default=f"/api/customers/{DEMO_CUSTOMER_ID}")
     parser.add_argument("--calls", type=int, default=300)
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
@@ -138,7 +141,7 @@ def main() -> None:
     for variant, target in VARIANTS.items():
         with tempfile.TemporaryDirectory(prefix=f"amanah-profile-{variant}-") as name:
             folder = Path(name)
-            url = database_in(folder)
+            url = database(options.database, variant, folder)
             prepare(url, variant, folder, 1500)
             subprocess.run(
                 [
