@@ -9,6 +9,7 @@ from .errors import AmanahError
 from .guard import Guard
 from .middleware.access import Access, Actor
 from .middleware.declare import declare, shared
+from .middleware.guessed import guessed
 from .middleware.identify import BearerToken, Identity
 from .middleware.personal import Personal
 from .middleware.routes import public, route, sign_in
@@ -24,6 +25,7 @@ __all__ = [
     "Personal",
     "Settings",
     "declare",
+    "guessed",
     "public",
     "route",
     "shared",

@@ -29,6 +29,7 @@ from .middleware.access import Access, Actor, open_access
 from .middleware.admission import Admission
 from .middleware.asgi import AmanahMiddleware
 from .middleware.declare import build
+from .middleware.guessed import confirmed
 from .middleware.hooks import Gate
 from .middleware.https import Transport
 from .middleware.identify import Identity
@@ -115,6 +116,7 @@ class Guard:
         The same gates as in production. A key file that is missing although the database already holds keys is never
         replaced by a new one.
         """
+        declarations, routes = confirmed(declarations, routes)
         settings = Settings.in_folder(state)
         app_engine = _sync(engine)
         if not settings.key_file.exists() and not _has_keys(app_engine):
@@ -151,6 +153,7 @@ class Guard:
 
         Nothing is created: a missing key file, signer or migration is an error.
         """
+        declarations, routes = confirmed(declarations, routes)
         settings = settings or Settings.from_environment()
         return cls(
             metadata=metadata,

@@ -45,6 +45,8 @@ class Declaration:
     columns: Mapping[str, Personal] = field(default_factory=dict)
     sign_in: bool = False
     shared: bool = False
+    guessed: bool = False
+    """Written by `amanah init` and not yet confirmed."""
 
 
 def declare(

@@ -48,6 +48,8 @@ class Route:
     resource: str = ""
     action: str = ""
     purposes: tuple[str, ...] = ()
+    guessed: bool = False
+    """Written by `amanah init` and not yet confirmed."""
     name: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
