@@ -1,0 +1,1 @@
+"""Apotek Sehat: the backend of one pharmacy."""

@@ -1,0 +1,1 @@
+"""Sinar Abadi: customers, invoices, stock and workshop of a few companies."""
