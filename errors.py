@@ -378,12 +378,28 @@ class AccessRequired(StatementRefused):
     )
 
 
+class AccessLost(AccessRequired):
+    """A protected table was touched in a thread that was started without the context of its access."""
+
+    code = "access-lost"
+    why = N_("{resource} is protected, and a thread does not inherit the access of the code that started it.")
+    remedy = N_(
+        "Run the work in a copy of the context: pool.submit(contextvars.copy_context().run, work), and the same for "
+        "loop.run_in_executor and threading.Thread; asyncio.to_thread does it by itself. Work that outlives the access "
+        "takes a hand-over along: access.handoff(…) here, guard.resume(…) there. "
+        "A thread of a job's own opens one with guard.access(…)."
+    )
+
+
 class AccessClosed(StatementRefused):
     """An access was used after it had ended."""
 
     code = "access-closed"
     why = N_("The access under which this runs has ended.")
-    remedy = N_("Work that goes on after the response opens an access of its own with guard.access(…).")
+    remedy = N_(
+        "Work that goes on after the response takes a hand-over along: text = access.handoff(seconds=…) before, "
+        "with guard.resume(text) there."
+    )
 
 
 class SessionOfAnotherAccess(StatementRefused):

@@ -11,7 +11,9 @@ Invariants:
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import threading
 import weakref
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from ..access_policies.snapshot import Decision
 from ..audit.entries import Entry, new_event_id, now_us
 from ..database import PLATFORM
 from ..encryption.netstrings import netstring
-from ..errors import AccessClosed, AccessRequired, AmanahError, Forbidden, KeysUnavailable
+from ..errors import AccessClosed, AccessLost, AccessRequired, AmanahError, Forbidden, KeysUnavailable
 from .notes import Notes
 
 if TYPE_CHECKING:
@@ -287,13 +289,27 @@ current = _current.get
 
 
 def require(resource: str) -> Access:
-    """The open access, or `AccessRequired` / `AccessClosed`. ``resource`` is what was about to be touched."""
+    """The open access, or `AccessRequired` (`AccessLost` in a thread) or `AccessClosed`.
+
+    ``resource`` is what was about to be touched.
+    """
     access = _current.get()
     if access is None:
-        raise AccessRequired(resource=resource)
+        raise (AccessLost if _in_worker_thread() else AccessRequired)(resource=resource)
     if access.closed:
         raise AccessClosed
     return access
+
+
+def _in_worker_thread() -> bool:
+    """Whether this thread was started by other code to do some work: neither the main one nor an event loop's."""
+    if threading.current_thread() is threading.main_thread():
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
 
 
 class open_access:  # noqa: N801 - reads as a function at its call sites: ``with open_access(access):``
