@@ -256,6 +256,24 @@ class NotAMember(Refusal):
     remedy = N_("Ask the administrator of your organisation for an invitation.")
 
 
+class RoleMissing(Refusal):
+    """The actor holds no role at all, and the request does not say for which purpose it comes."""
+
+    code = "role-missing"
+    why = N_("You have no role in this organisation yet. This route serves: {purposes}.")
+    remedy = N_("Ask the administrator of your organisation for a role.")
+
+
+class RoleUnknown(Refusal):
+    """The application gives the actor a role that the tenant's policy does not know."""
+
+    code = "role-unknown"
+    why = N_("The application gives you the role {role}, which your organisation's policy does not know.")
+    remedy = N_(
+        "Ask the administrator of your organisation to add the role, or the developer to correct the map of roles."
+    )
+
+
 class RouteUndeclared(Refusal):
     """A route that nobody declared is denied."""
 
@@ -364,6 +382,14 @@ class StatementRefused(Refusal):
     code = "statement-refused"
     status = 500
     what = N_("A database statement was stopped before it ran.")
+
+
+class ReportRefused(StatementRefused):
+    """A declared report does not give what was declared of it."""
+
+    code = "report-refused"
+    why = N_("The declared report {report} does not give exactly one result column {column}.")
+    remedy = N_("Name in declared_sql() the result columns as the report gives them.")
 
 
 class AccessRequired(StatementRefused):
