@@ -84,6 +84,44 @@ class DatabaseMissing(ConfigurationError):
     remedy = N_("Check the URL and that the server runs. A new database is made ready with: amanah db upgrade")
 
 
+class NotImportable(ConfigurationError):
+    """A module of the application raised while it was imported."""
+
+    code = "not-importable"
+    what = N_("Nothing was written: {module} cannot be imported.")
+    why = N_("It raised at {place}: {line}")
+    remedy = N_(
+        "Start the application without Amanah first, in this folder and with these environment variables; then try again."
+    )
+
+
+class ReferenceWrong(ConfigurationError):
+    """A name like ``module:attribute`` that leads to nothing, or to something of another kind."""
+
+    code = "reference-wrong"
+    what = N_("Nothing was written: {reference} cannot be used.")
+    why = "{detail}"
+    remedy = N_("Name it like {example}, as seen from this folder.")
+
+
+class ProtectionExists(ConfigurationError):
+    """The file that `amanah init` was to write is there already."""
+
+    code = "protection-exists"
+    what = N_("Nothing was written: {path} is there already.")
+    why = N_("What was confirmed in it would be lost, so it is never overwritten.")
+    remedy = N_("Write beside it with --output {other} and compare the two, or move the old one away.")
+
+
+class DatabaseDiffers(ConfigurationError):
+    """The database lacks tables or columns that the models name."""
+
+    code = "database-differs"
+    what = N_("Nothing was written: the database at {place} does not match the models.")
+    why = N_("It lacks: {missing}.")
+    remedy = N_("Run the application's own migrations, or name the engine of the right database.")
+
+
 class KeyFileMissing(ConfigurationError):
     """The key file named in the settings does not exist."""
 
@@ -355,6 +393,41 @@ class TenantCrossed(Refusal):
     remedy = N_("Write rows of your own organisation only.")
 
 
+class HandoffForged(Refusal):
+    """A hand-over that this installation did not make for the tenant that it names, or that was changed on the way."""
+
+    code = "handoff-forged"
+    what = N_("The work that was handed over was not begun.")
+    why = N_("Its hand-over was not made here, or was changed on the way.")
+    remedy = N_("Find out who can write to the queue. Hand the work over again with access.handoff(…).")
+
+
+class HandoffExpired(Refusal):
+    """A genuine hand-over past its time."""
+
+    code = "handoff-expired"
+    what = N_("The work that was handed over was not begun.")
+    why = N_("The time of its hand-over is over.")
+    remedy = N_("Hand it over again, for more seconds if the queue takes that long.")
+
+
+class HandoffUsed(Refusal):
+    """A hand-over that was taken up before."""
+
+    code = "handoff-used"
+    what = N_("The work that was handed over was not begun.")
+    why = N_("Its hand-over was taken up before, and is good for one time.")
+    remedy = N_("Look whether the work was done. If it was not, hand it over again.")
+
+
+class TenantForeign(Refusal):
+    """An access of another tenant than the one to which the whole application belongs."""
+
+    code = "tenant-foreign"
+    why = N_("This application holds the data of one organisation, and this sign-in or job is of another.")
+    remedy = N_("Sign in as a member of that organisation, or name its tenant in the job.")
+
+
 class FormForged(Refusal):
     """A form that did not come from one of the console's own pages in this browser, or whose page was too old."""
 
@@ -468,6 +541,17 @@ class SealedWriteRefused(StatementRefused):
     code = "sealed-write-refused"
     why = N_("{field} is sealed for its row, and this statement does not say which row: {detail}.")
     remedy = N_("Write it by primary key, with a value.")
+
+
+class ForeignKeysUnchecked(StatementRefused):
+    """A new row whose key rows of other tables may still name, on a SQLite connection that does not check such keys."""
+
+    code = "foreign-keys-unchecked"
+    why = N_(
+        "Rows of other tables belong to their organisation by {resource}, and SQLite does not check foreign keys here: "
+        "a new row could inherit what another organisation left behind."
+    )
+    remedy = N_("Let every connection of the application begin with: PRAGMA foreign_keys = ON")
 
 
 class AutocommitRefused(StatementRefused):

@@ -3,7 +3,9 @@
 Everything that SQLAlchemy renders passes here, ORM and Core alike, once per statement shape:
 
 1. A protected table in a FROM is rendered as ``(SELECT * FROM t WHERE tenant_id = :tenant) AS t``; UPDATE and DELETE
-   get the same condition. PostgreSQL flattens it into index scans.
+   get the same condition. PostgreSQL flattens it into index scans. Where the tenant is a parent's, the condition is an
+   EXISTS over the parent's key: SQLite, too, then looks up one parent per row that it has found. (``IN (SELECT …)``
+   lists the tenant's whole parent table for each get; a join is no longer flattened under LEFT JOIN.)
 2. A personal column is rendered only where that keeps its promise: as a plain output column (with its row's key before
    it), in IS NULL and COUNT, and, where it is searchable, in equality and IN (on its search column). A governed column
    (stored plain) may stand anywhere, and where rows are chosen by it that is noted as a probe.
@@ -18,7 +20,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CHAR, Alias, BindParameter, Column, Integer, Null, Uuid, bindparam
+from sqlalchemy import CHAR, Alias, BindParameter, Column, Integer, MetaData, Null, String, Table, Uuid, bindparam
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnClause, ColumnElement, Grouping, Label, _truncated_label
@@ -27,6 +29,7 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause, TableValue
 
 from ..errors import RawSqlRefused, SealedUseRefused, SealedWriteRefused
 from .access import current
+from .declared_sql import DeclaredText
 from .personal import Bound, IndexToken, Personal, Search
 from .raw import STRING_RUNNERS, check_raw
 from .shape import Shape, refuse
@@ -66,7 +69,7 @@ def _tenant_now(table: Protected) -> Callable[[], Any]:
 
 
 class _Wall(ColumnElement[Any]):
-    """``t.tenant_id = :tenant`` for the target of an UPDATE or DELETE."""
+    """``t.tenant_id = :tenant``, or what stands for it, for the target of an UPDATE or DELETE."""
 
     __visit_name__ = "amanah_wall"
     inherit_cache = False
@@ -109,6 +112,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         self._shown: list[bool] = [False]
         self._from_names: set[str] = set()
         self._loose: set[str] = set()
+        self._names_results: Any = ()
         super().__init__(*args, **kwargs)
         if self._loose & self._from_names and any(t.fields for t in self.amanah_shape.tables.values()):
             # PostgreSQL takes the name of a FROM for the whole row: every column of it, unseen.
@@ -133,9 +137,8 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
     def _tenant_bind(self, table: Protected, **kw: Any) -> str:
         bind = self._tenant_binds.get(table.name)
         if bind is None:
-            bind = bindparam(
-                f"amanah_tenant_{table.name}", callable_=_tenant_now(table), type_=table.table.c[table.tenant].type
-            )
+            type_ = String() if table.tenant is None else table.table.c[table.tenant].type
+            bind = bindparam(f"amanah_tenant_{table.name}", callable_=_tenant_now(table), type_=type_)
             self._tenant_binds[table.name] = bind
         kw = {k: v for k, v in kw.items() if k in ("literal_binds", "render_postcompile")}
         return self.process(bind, **kw)
@@ -156,8 +159,8 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         names = kw.pop("ambiguous_table_name_map", None)
         enclosing = kw.get("enclosing_alias")
         inner = super().visit_table(table, asfrom=True, iscrud=False, **kw)
-        column = self.preparer.quote(protected.tenant)
-        text = f"(SELECT * FROM {inner} WHERE {column} = {self._tenant_bind(protected, **kw)})"  # noqa: S608 - quoted
+        condition = self._owned(protected, table, table.name, **kw)
+        text = f"(SELECT * FROM {inner} WHERE {condition})"  # noqa: S608 - names from the declarations, quoted
         if enclosing is not None and enclosing.element is table:
             return text
         name = table.name
@@ -165,6 +168,27 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
             name = self._truncated_identifier("alias", names[name])
         self._from_names.add(name.lower())
         return text + self.get_render_as_alias_suffix(self.preparer.quote(name))
+
+    def _owned(self, owned: Protected, source: Any, row: str, *outer: str, **kw: Any) -> str:
+        """SQL: the row of ``source`` that stands here under the name ``row`` is the access's tenant's.
+
+        A parent is sought in the schema of ``source``. ``outer``: names that mean something else around it.
+        """
+        quote = self.preparer.quote
+        if owned.fixed is not None:
+            fixed = self.render_literal_value(owned.fixed, String())
+            return f"{self._tenant_bind(owned, **kw)} = {fixed}"
+        if owned.via is None:
+            return f"{quote(row)}.{quote(owned.tenant)} = {self._tenant_bind(owned, **kw)}"
+        parent = owned.via.parent
+        above = Table(parent.name, MetaData(), schema=getattr(source, "schema", None))
+        taken = {name.lower() for name in (row, *outer)}
+        up = next(name for name in (f"amanah_up{n}" for n in range(1, len(taken) + 2)) if name not in taken)
+        return (
+            f"EXISTS (SELECT 1 FROM {self.preparer.format_table(above)} AS {up} "  # noqa: S608 - quoted
+            f"WHERE {up}.{quote(parent.key[0])} = {quote(row)}.{quote(owned.via.column)} "
+            f"AND {self._owned(parent, above, up, row, *outer, **kw)})"
+        )
 
     def _check_outsider(self, table: Any) -> None:
         """A table that nobody declared could be a view over a protected one, or hold what should be protected."""
@@ -200,8 +224,8 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def visit_amanah_wall(self, wall: _Wall, **kw: Any) -> str:
         """The condition of an UPDATE or DELETE."""
-        column = self.preparer.quote(wall.protected.tenant)
-        return f"{self.preparer.quote(wall.target.name)}.{column} = {self._tenant_bind(wall.protected, **kw)}"
+        source = wall.target.element if isinstance(wall.target, Alias) else wall.target
+        return self._owned(wall.protected, source, wall.target.name, **kw)
 
     def _written(self, statement: Any, action: str, visiting_cte: Any) -> tuple[Any, Protected | None]:
         """Note what an INSERT, UPDATE or DELETE touches; for the last two, add the wall."""
@@ -352,7 +376,8 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def visit_column(self, column: Any, *args: Any, **kw: Any) -> str:
         """A column anywhere: personal ones are refused or noted unless the construct around them allowed it."""
-        if self.statement is None:  # inside DDL, which writes the names of an index's columns and reads no row
+        # Inside DDL, which writes the names of an index's columns and reads no row; or names of a report's results.
+        if self.statement is None or any(column is result for result in self._names_results):
             return super().visit_column(column, *args, **kw)
         if column.is_literal:
             if not (column.name == "*" and self._allowed and self._allowed[-1] in (_COUNT, _ANY)):
@@ -474,7 +499,10 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def visit_textclause(self, textclause: Any, *args: Any, **kw: Any) -> str:
         """Raw SQL: a whole statement, or a piece of one."""
-        if self.stack:
+        if isinstance(textclause, DeclaredText):
+            if len(self.stack) > 1:  # inside another statement it would be decided by nobody
+                refuse(RawSqlRefused(name="a declared report inside another statement"))
+        elif self.stack:
             self._check_fragment(textclause.text)
         else:
             check_raw(self.register, textclause.text, fragment=False)
@@ -482,8 +510,14 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def visit_textual_select(self, taf: Any, *args: Any, **kw: Any) -> str:
         """``text(…).columns(…)``: raw SQL whatever its columns are said to be."""
-        check_raw(self.register, taf.element.text, fragment=False)
-        return super().visit_textual_select(taf, *args, **kw)
+        if not isinstance(taf.element, DeclaredText):
+            check_raw(self.register, taf.element.text, fragment=False)
+            return super().visit_textual_select(taf, *args, **kw)
+        self._names_results = taf.column_args
+        try:
+            return super().visit_textual_select(taf, *args, **kw)
+        finally:
+            self._names_results = ()
 
     def visit_tstring_text(self, element: Any, **kw: Any) -> str:
         """The fixed parts of a template string (SQLAlchemy 2.1) are raw SQL."""

@@ -6,14 +6,15 @@ Beside it, for models that cannot be edited:
 Both give the same: `build` swaps the column's type in place, before the mappers are configured.
 
 Every table with the tenant column is protected whether or not it is declared; every other table is refused until it is
-declared `shared`. Nothing guessed widens access.
+declared `shared`, or to belong to its tenant by a parent (``via``). An application of one fixed tenant has no such
+column: there every table that is not shared is protected. Nothing guessed widens access.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import CheckConstraint, Column, Enum, Index, Integer, String, UniqueConstraint, Uuid
 from sqlalchemy.orm.mapper import _all_registries
@@ -21,8 +22,9 @@ from sqlalchemy.orm.mapper import _all_registries
 from ..encryption.codecs import codec_for
 from ..encryption.normalise import normaliser
 from ..errors import DeclarationError
-from .fields import Field, Protected, Register
+from .fields import Field, Protected, Register, Via
 from .masks import mask_for, standin_for
+from .parents import parents_first
 from .personal import IndexToken, Personal, Search
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Declaration:
     shared: bool = False
     guessed: bool = False
     """Written by `amanah init` and not yet confirmed."""
+    via: str | None = None
 
 
 def declare(
@@ -57,6 +60,7 @@ def declare(
     subject: str | None = None,
     columns: Mapping[str, Personal] | None = None,
     sign_in: bool = False,
+    via: str | None = None,
 ) -> Declaration:
     """Declare a table by name.
 
@@ -67,8 +71,10 @@ def declare(
         subject: the column that names the person whom a row is about.
         columns: personal columns; a `Personal` without type keeps the column's own.
         sign_in: the application's login reads and writes this table before anybody is known.
+        via: for a table without a tenant column, the foreign key column that leads to the row by which it belongs to
+            its tenant: a line of an invoice is the invoice's. The parent may itself belong to its tenant by a parent.
     """
-    return Declaration(table, resource, tenant, subject, dict(columns or {}), sign_in)
+    return Declaration(table, resource, tenant, subject, dict(columns or {}), sign_in, via=via)
 
 
 def shared(*tables: str) -> list[Declaration]:
@@ -76,8 +82,16 @@ def shared(*tables: str) -> list[Declaration]:
     return [Declaration(name, shared=True) for name in tables]
 
 
-def build(metadata: MetaData, declarations: Iterable[Declaration | list[Declaration]], tenant_column: str) -> Register:
+def build(
+    metadata: MetaData,
+    declarations: Iterable[Declaration | list[Declaration]],
+    tenant_column: str,
+    *,
+    fixed_tenant: str | None = None,
+) -> Register:
     """Apply the declarations to the metadata and return the register.
+
+    ``fixed_tenant``: the application has no tenant column, and all its rows are this tenant's.
 
     Raises `DeclarationError` for a table or column that is not there, said twice, already in use by configured mappers,
     or of a kind that cannot be sealed.
@@ -91,22 +105,65 @@ def build(metadata: MetaData, declarations: Iterable[Declaration | list[Declarat
                 raise DeclarationError(detail=f"there is no table {declaration.table!r} in the metadata")
             said[declaration.table] = declaration
     register = Register()
-    for table in metadata.sorted_tables:
-        _take_in(register, table, said.get(table.name, Declaration(table.name)), tenant_column)
+    for table, parent in parents_first(metadata, said):
+        declared = said.get(table.name, Declaration(table.name))
+        _take_in(register, table, declared, _owner(register, table, declared, parent, tenant_column, fixed_tenant))
     register.close()
     return register
 
 
-def _take_in(register: Register, table: Table, said: Declaration, tenant_column: str) -> None:
+class _Owner(NamedTuple):
+    """Whose rows a table holds: one of the three."""
+
+    tenant: str | None = None
+    via: Via | None = None
+    fixed: str | None = None
+
+
+def _owner(
+    register: Register,
+    table: Table,
+    said: Declaration,
+    parent: Table | None,
+    tenant_column: str,
+    fixed_tenant: str | None,
+) -> _Owner | None:
+    """How the table's rows belong to a tenant; None where nobody said it, or where all share them."""
+    if said.tenant is not None and said.tenant not in table.c:
+        raise DeclarationError(detail=f"{table.name} has no column {said.tenant!r} to be its tenant")
     tenant = said.tenant or tenant_column
-    personal = dict(said.columns) | {c.name: c.type for c in table.columns if isinstance(c.type, Personal)}
-    if said.shared or tenant not in table.c:
-        if personal:
+    if fixed_tenant is not None:
+        named = "tenant=" if said.tenant else "via=" if said.via else None
+        if named is not None:
             raise DeclarationError(
-                detail=f"{table.name} holds personal columns and has no tenant column {tenant!r}: name it with tenant="
+                detail=f"{table.name} is declared with {named}, and fixed_tenant says that all rows are of one tenant"
             )
-        if said.tenant:
-            raise DeclarationError(detail=f"{table.name} has no column {said.tenant!r} to be its tenant")
+        if tenant in table.c and not said.shared:
+            raise DeclarationError(
+                detail=f"{table.name} has the tenant column {tenant!r}, and fixed_tenant says that there is none: "
+                "leave out fixed_tenant, or name another tenant_column if this one means something else"
+            )
+        return None if said.shared else _Owner(fixed=fixed_tenant)
+    if parent is not None and said.via is not None:
+        if tenant in table.c:
+            raise DeclarationError(detail=f"{table.name} has the tenant column {tenant!r}: leave out via=")
+        known = register.by_name(parent.name)
+        if known is None:
+            raise DeclarationError(
+                detail=f"{table.name}.{said.via} leads to {parent.name}, whose rows belong to no tenant: "
+                f"declare {parent.name} with tenant= or via="
+            )
+        known.has_children = True
+        return _Owner(via=Via(said.via, known))
+    return None if said.shared or tenant not in table.c else _Owner(tenant=tenant)
+
+
+def _take_in(register: Register, table: Table, said: Declaration, owner: _Owner | None) -> None:
+    personal = dict(said.columns) | {c.name: c.type for c in table.columns if isinstance(c.type, Personal)}
+    if owner is None:
+        if personal:
+            why = "is declared to be shared" if said.shared else "has no tenant column: name it with tenant= or via="
+            raise DeclarationError(detail=f"{table.name} holds personal columns and {why}")
         (register.shared if said.shared else register.undeclared).add(table.name.lower())
         return
     if any(c.key != c.name for c in table.columns):
@@ -121,7 +178,9 @@ def _take_in(register: Register, table: Table, said: Declaration, tenant_column:
         name=table.name,
         resource=said.resource or table.name,
         table=table,
-        tenant=tenant,
+        tenant=owner.tenant,
+        via=owner.via,
+        fixed=owner.fixed,
         key=tuple(c.name for c in table.primary_key.columns),
         subject=said.subject,
         sign_in=said.sign_in,
@@ -265,11 +324,8 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
             Column(bound.field.index_column, IndexToken(Search(bound.field)), nullable=True, _omit_from_statements=True)
         )
         if not any(name in c.columns for c in table.constraints if isinstance(c, UniqueConstraint)):
-            Index(
-                f"ix_{table.name}_{bound.field.index_column}",
-                table.c[protected.tenant],
-                table.c[bound.field.index_column],
-            )
+            names = [*filter(None, [protected.tenant]), bound.field.index_column]
+            Index(f"ix_{table.name}_{bound.field.index_column}", *(table.c[one] for one in names))
 
 
 def _move_constraints(protected: Protected) -> None:

@@ -1,7 +1,8 @@
 """The register of what is protected: tables and their personal columns, found by name.
 
-A `Protected` table belongs to a tenant by one of its columns; a `Field` is one personal column of it. Tables are
-matched by name and never by object identity: pandas and reflection bring Table objects of their own.
+The rows of a `Protected` table belong to a tenant by one of its columns, by a parent (`Via`), or all to one fixed
+tenant; a `Field` is one personal column of it. Tables are matched by name and never by object identity: pandas and
+reflection bring Table objects of their own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Table
 
     from ..encryption.codecs import Codec
+    from .declared_sql import DeclaredSql
 
 _ONE_WORD = re.compile(r"[^\W\d][\w$]*")
 
@@ -103,19 +105,34 @@ class Row(NamedTuple):
     """The row as the notes keep it: table, key and subject as the trail writes them."""
 
 
+class Via(NamedTuple):
+    """How a row without a tenant column belongs to its tenant: ``column`` holds the key of its row in ``parent``."""
+
+    column: str
+    parent: Protected
+
+
 @dataclass(slots=True, eq=False)
 class Protected:
-    """One protected table. ``tenant`` is the column that says whose row it is, ``key`` the primary key's columns."""
+    """One protected table. ``key`` are the primary key's columns.
+
+    One of three says whose rows they are: the column ``tenant``, the parent ``via`` which they belong, or ``fixed``,
+    the one tenant of an application without any such column.
+    """
 
     name: str
     resource: str
     table: Table
-    tenant: str
+    tenant: str | None
     key: tuple[str, ...]
     subject: str | None = None
     sign_in: bool = False
     bound_to_row: bool = True
     fields: dict[str, Field] = field(default_factory=dict)
+    via: Via | None = None
+    fixed: str | None = None
+    has_children: bool = False
+    """Rows of other tables belong to their tenant by a row of this one."""
     _last: Row | None = None
 
     def column_named(self, name: str) -> Field | None:
@@ -126,8 +143,23 @@ class Protected:
                 return known
         return None
 
+    @property
+    def owner_column(self) -> str | None:
+        """The column of a row that says whose it is: by itself, or by the parent to which it leads."""
+        return self.via.column if self.via is not None else self.tenant
+
+    @property
+    def belongs(self) -> str:
+        """For people: "tenant_id", "invoice_id → invoice.tenant_id", or "= apotek" for a fixed tenant."""
+        if self.via is None:
+            return self.tenant or f"= {self.fixed}"
+        parent = self.via.parent
+        return f"{self.via.column} → {parent.name}.{parent.belongs}"
+
     def tenant_value(self, tenant: str) -> Any:
         """The tenant's identifier in the type of the application's column. Raises `TenantCrossed` where it is none."""
+        if self.tenant is None:  # a fixed tenant stands in no column
+            return tenant
         python_type = self.table.c[self.tenant].type.python_type
         try:
             return tenant if python_type is str else python_type(tenant)
@@ -186,6 +218,8 @@ class Register:
         self.shared: set[str] = set()
         self.undeclared: set[str] = set()
         self.fields: dict[bytes, Field] = {}
+        self.reports: dict[str, DeclaredSql] = {}
+        """Declared raw SQL, by its normal spelling."""
         self.personal_columns: frozenset[str] = frozenset()
         """Names of personal and search columns, in lower case."""
         self.odd_names: tuple[str, ...] = ()

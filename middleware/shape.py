@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import TenantForeign
 from .access import current
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
 
     from ..errors import AmanahError
+    from .access import Access
     from .fields import Field, Protected
 
 
@@ -43,6 +46,16 @@ class Shape:
         known = self.actions.get((table.resource, action))
         if known is None or known.sign_in:  # what is exempt for sign-in must not exempt its resource's other tables
             self.actions[table.resource, action] = table
+
+
+def demand_tenant(access: Access, tables: Iterable[Protected]) -> None:
+    """Refuse an access of another tenant where all rows are of one: the wall would show it an empty application.
+
+    An access without a tenant (sign-in, public) is left to what else decides about those.
+    """
+    for table in tables:
+        if table.fixed is not None and access.tenant not in (None, table.fixed):
+            refuse(TenantForeign(resource=table.resource))
 
 
 def refuse(error: AmanahError) -> NoReturn:

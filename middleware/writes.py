@@ -21,6 +21,7 @@ from ..errors import MaskedWrite, SealedWriteRefused, TenantCrossed
 from .access import Access, Sight
 from .fields import key_text
 from .keys import reserve
+from .parent_rows import demand_foreign_keys, demand_parents
 from .personal import Sealed, Search
 from .shape import refuse
 
@@ -65,9 +66,9 @@ def prepare(
 
 
 def delicate(table: Protected) -> frozenset[str]:
-    """The columns that an UPDATE may set only after a look: tenant, personal columns, and what the row's place is."""
-    sealed = any(f.sealed for f in table.fields.values())
-    return frozenset({table.tenant, *table.fields, *((*table.key, table.subject or table.tenant) if sealed else ())})
+    """The columns that an UPDATE may set only after a look: whose row it is, what is personal, and the row's place."""
+    place = (*table.key, table.subject) if any(f.sealed for f in table.fields.values()) or table.has_children else ()
+    return frozenset(name for name in (table.owner_column, *table.fields, *place) if name is not None)
 
 
 def seal(access: Access, field: Field, key: list[str], value: Any) -> Sealed | None:
@@ -164,8 +165,8 @@ class _Inserting:
         statement, rows = self._values_to_rows(statement, rows)
         self._check_upsert(statement)
         rows = rows or [{}]
-        for row in rows:
-            self._tenant(row)
+        self._tenants(rows)
+        demand_foreign_keys(self.connection, self.table)
         if any(f.sealed for f in self.table.fields.values()):
             if self.table.bound_to_row:
                 self._keys(rows)
@@ -206,24 +207,44 @@ class _Inserting:
         if clause is None or not hasattr(clause, "update_values_to_set"):
             return
         target = {str(getattr(c, "name", c)) for c in (clause.inferred_target_elements or ())}
-        if self.table.tenant not in target:
-            refuse(SealedWriteRefused(field=self.table.name, detail="an upsert whose target lacks the tenant column"))
+        owner = self.table.owner_column
+        if owner is not None and owner not in target:
+            refuse(SealedWriteRefused(field=self.table.name, detail=f"an upsert whose target lacks {owner}"))
         pairs = clause.update_values_to_set
         for given, _ in pairs.items() if hasattr(pairs, "items") else pairs:
             name = _column(statement, self.table, given).name
-            if name in self.table.fields or name in (self.table.tenant, *self.table.key):
+            if name in self.table.fields or name in (owner, *self.table.key):
                 refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="an upsert that sets it"))
 
-    def _tenant(self, row: dict[str, Any]) -> None:
-        """The row is of the access's tenant; sign-in names the tenant itself, on the tables declared for it."""
-        column = self.table.table.c[self.table.tenant]
+    def _tenants(self, rows: Rows) -> None:
+        """The rows are of the access's tenant: by their column, by their parents, or like all rows."""
+        table = self.table
+        if table.owner_column is None:
+            if self.access.tenant != table.fixed and not (self._signing_in() and table.sign_in):
+                refuse(TenantCrossed(resource=table.resource))
+            return
+        column = table.table.c[table.owner_column]
         if column.name in self.expressions:
-            refuse(TenantCrossed(resource=self.table.resource))
+            refuse(TenantCrossed(resource=table.resource))
+        if table.via is None:
+            for row in rows:
+                self._tenant(row, column)
+            return
+        for row in rows:
+            if row.get(column.key) is None:
+                row[column.key] = _client_default(self.connection, column, row)
+        demand_parents(self.connection, self.access, table, [_value_of(row[column.key]) for row in rows])
+
+    def _signing_in(self) -> bool:
+        return self.access.kind == "sign_in" and self.access.tenant is None
+
+    def _tenant(self, row: dict[str, Any], column: Column[Any]) -> None:
+        """The row is of the access's tenant; sign-in names the tenant itself, on the tables declared for it."""
+        given = row.get(column.key)
         if self.access.tenant is None:
-            if self.access.kind == "sign_in" and self.table.sign_in and row.get(column.key) is not None:
+            if self._signing_in() and self.table.sign_in and given is not None:
                 return
             refuse(TenantCrossed(resource=self.table.resource))
-        given = row.get(column.key)
         if given is None:
             row[column.key] = self.table.tenant_value(self.access.tenant)
         elif str(given) != self.access.tenant:
@@ -307,13 +328,17 @@ class _Updating:
 
     def _check_key(self, names: set[str], values: dict[str, Any], rows: Rows) -> None:
         columns = self.table.table.c
-        tenant = columns[self.table.tenant].key
-        for row in [values, *rows] if tenant in names else ():
-            if tenant in row and str(row[tenant]) != self.access.tenant:
-                refuse(TenantCrossed(resource=self.table.resource))
+        owner = None if self.table.owner_column is None else columns[self.table.owner_column].key
+        given = [row[owner] for row in [values, *rows] if owner in row] if owner in names else []
+        if self.table.via is not None:
+            demand_parents(self.connection, self.access, self.table, [_value_of(value) for value in given])
+        elif any(str(value) != self.access.tenant for value in given):
+            refuse(TenantCrossed(resource=self.table.resource))
+        if names & {columns[n].key for n in self.table.key}:
+            demand_foreign_keys(self.connection, self.table)
         if any(f.sealed for f in self.table.fields.values()):
-            fixed = {columns[n].key for n in (*self.table.key, *filter(None, [self.table.subject]))} - {tenant}
-            for name in names & fixed:
+            place = {columns[n].key for n in (*self.table.key, *filter(None, [self.table.subject]))}
+            for name in names & (place - ({owner} if self.table.via is None else set())):
                 refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="it is part of what its row is"))
 
     def _values_to_rows(
@@ -369,10 +394,14 @@ class _Updating:
                 refuse(MaskedWrite(field=field.name, purpose=self.access.purpose or "-"))
             del row[column.key]
         if not {c.key for c in table.c} & set(row):
-            # An UPDATE needs something to set: the tenant, to what it is.
-            tenant = table.c[self.table.tenant]
-            self.looked_at.add(tenant.name)
-            row[tenant.key] = self.table.tenant_value(self.access.tenant or "")
+            # An UPDATE needs something to set: the tenant, or the key, to what it is.
+            same = table.c[self.table.tenant or self.table.key[0]]
+            self.looked_at.add(same.name)
+            if self.table.tenant is not None:
+                row[same.key] = self.table.tenant_value(self.access.tenant or "")
+            else:
+                bind = where[same.name]
+                row[same.key] = row.get(bind.key, bind.effective_value)
 
     def _row_key(self, where: dict[str, BindParameter[Any]], row: dict[str, Any], field: Field) -> list[str]:
         """The row that the WHERE names by its whole primary key; the tenant's part may be left to the wall."""
