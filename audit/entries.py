@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 KINDS: Final = frozenset({"access", "write", "refusal", "admin", "job"})
-OUTCOMES: Final = frozenset({"answered", "committed", "rolled_back", "refused", "failed"})
+OUTCOMES: Final = frozenset({"answered", "committed", "rolled_back", "refused", "failed", "would_refuse"})
 MAXIMUM_BYTES: Final = 1_000_000
 """An entry longer than this is refused: a reader of a million rows writes several entries."""
 

@@ -17,6 +17,7 @@ OUTCOMES: Final[Mapping[str, str]] = MappingProxyType(
         "rolled_back": N_("Taken back"),
         "refused": N_("Refused"),
         "failed": N_("Failed"),
+        "would_refuse": N_("Would be refused"),
     }
 )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..encryption.codecs import Codec
     from .declared_sql import DeclaredSql
+    from .observing import Observing
 
 _ONE_WORD = re.compile(r"[^\W\d][\w$]*")
 
@@ -222,6 +223,10 @@ class Register:
         """Declared raw SQL, by its normal spelling."""
         self.personal_columns: frozenset[str] = frozenset()
         """Names of personal and search columns, in lower case."""
+        self.lenient = False
+        """Only a part of what there is: other relations are let be, while the guard observes."""
+        self.observing: Observing | None = None
+        """What is enforced already, where the guard only observes the rest."""
         self.odd_names: tuple[str, ...] = ()
         """Names of tables and personal columns that are not one word, in lower case."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from ..errors import TenantForeign
 from .access import current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import NoReturn
 
     from ..errors import AmanahError
@@ -58,9 +60,22 @@ def demand_tenant(access: Access, tables: Iterable[Protected]) -> None:
             refuse(TenantForeign(resource=table.resource))
 
 
+_rehearsal: ContextVar[bool] = ContextVar("amanah_rehearsal", default=False)
+
+
+@contextmanager
+def rehearsing() -> Iterator[None]:
+    """What is refused in this block is only asked for: it is raised, and the access does not learn of it."""
+    token = _rehearsal.set(True)
+    try:
+        yield
+    finally:
+        _rehearsal.reset(token)
+
+
 def refuse(error: AmanahError) -> NoReturn:
     """Put the refusal on the current access, so that the HTTP gate can answer with it, and raise it."""
     access = current()
-    if access is not None and access.refusal is None:
+    if access is not None and access.refusal is None and not _rehearsal.get():
         access.refusal = error
     raise error

@@ -65,6 +65,25 @@ def prepare(
     return ready, rows, frozenset(updating.looked_at)
 
 
+def foresee(
+    connection: Connection, table: Protected, access: Access, statement: Insert | Update, rows: Rows
+) -> None:
+    """Raise what `prepare` would refuse, as far as the statement alone tells: the database is not asked.
+
+    For a table without sealed columns that is only observed. ``rows`` are left as they are.
+    """
+    rows = [dict(row) for row in rows]
+    if isinstance(statement, Insert):
+        _Inserting(connection, table, access).foresee(statement, rows)
+    elif table.tenant is not None:
+        tenant = table.table.c[table.tenant].key
+        where = {bind.key for bind in key_binds(statement, table).values()}
+        values = {_column(statement, table, given).key: value for given, value in (statement._values or {}).items()}  # noqa: SLF001
+        given = [_value_of(row[tenant]) for row in [values, *rows] if tenant in row and tenant not in where]
+        if any(str(value) != access.tenant for value in given):
+            refuse(TenantCrossed(resource=table.resource))
+
+
 def delicate(table: Protected) -> frozenset[str]:
     """The columns that an UPDATE may set only after a look: whose row it is, what is personal, and the row's place."""
     place = (*table.key, table.subject) if any(f.sealed for f in table.fields.values()) or table.has_children else ()
@@ -173,6 +192,13 @@ class _Inserting:
             for row in rows:
                 self._seal(row)
         return statement, rows
+
+    def foresee(self, statement: Any, rows: Rows) -> None:
+        """Steps 1 to 3, as far as they need no query."""
+        statement, rows = self._values_to_rows(statement, rows)
+        self._check_upsert(statement)
+        if self.table.via is None:
+            self._tenants(rows or [{}])
 
     def _values_to_rows(self, statement: Any, rows: Rows) -> tuple[Any, Rows]:
         if statement._multi_values:  # noqa: SLF001
@@ -440,4 +466,4 @@ def key_binds(statement: Any, table: Protected) -> dict[str, BindParameter[Any]]
     return found
 
 
-__all__ = ["Rows", "delicate", "key_binds", "key_text", "prepare", "seal", "target_of"]
+__all__ = ["Rows", "delicate", "foresee", "key_binds", "key_text", "prepare", "seal", "target_of"]
