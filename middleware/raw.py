@@ -64,23 +64,36 @@ def check_raw(register: Register, text: str, *, fragment: bool) -> None:
             refuse(RawSqlRefused(name=name))
     if fragment and "*" in text:
         refuse(RawSqlRefused(name="*"))
-    _check_tokens(register, [m.group() for m in _TOKEN.finditer(_COMMENT.sub(" ", folded))])
+    _check_tokens(register, tokens_of(text))
+
+
+def tokens_of(text: str) -> list[str]:
+    """The words, quoted names, strings and signs of a statement, in lower case and without comments."""
+    return [match.group() for match in _TOKEN.finditer(_COMMENT.sub(" ", text.lower()))]
+
+
+def defined_in(tokens: list[str]) -> set[str]:
+    """The names that the statement gives to common table expressions of its own."""
+    return {tokens[i - 1] for i in range(1, len(tokens) - 1) if tokens[i] == "as" and tokens[i + 1] in ("(", "not")}
 
 
 def _check_tokens(register: Register, tokens: list[str]) -> None:
     for before, token in zip([";", *tokens], tokens, strict=False):
         if before == ";" and token in _NEVER_FIRST:
             refuse(RawSqlRefused(name=token))
-    known = {tokens[i - 1] for i in range(1, len(tokens) - 1) if tokens[i] == "as" and tokens[i + 1] in ("(", "not")}
-    for name in _relations(tokens):
+    known = defined_in(tokens)
+    for name, _ in relations(tokens):
         last = name.split(".")[-1]
         if name.startswith(("information_schema.", "pg_", "sqlite_")) or last in register.shared or last in known:
             continue
         refuse(RawSqlRefused(name=last))
 
 
-def _relations(tokens: list[str]) -> Iterator[str]:
-    """The names that stand where a relation stands: after FROM, JOIN, INTO and their like, after commas in a FROM."""
+def relations(tokens: list[str]) -> Iterator[tuple[str, int]]:
+    """The names that stand where a relation stands, each with the position behind it.
+
+    After FROM, JOIN, INTO and their like, and after commas in a FROM.
+    """
     # For each open parenthesis: does a relation follow a comma? None where FROM is no clause.
     lists: list[bool | None] = [False]
     expected = False
@@ -109,9 +122,9 @@ def _relations(tokens: list[str]) -> Iterator[str]:
                 position += 2
             expected = False
             if tokens[position : position + 1] != ["("] or before == "into":
-                yield name
+                yield name, position
         else:
             expected = False
 
 
-__all__ = ["STRING_RUNNERS", "check_raw"]
+__all__ = ["STRING_RUNNERS", "check_raw", "defined_in", "relations", "tokens_of"]
