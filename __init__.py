@@ -12,7 +12,9 @@ from .middleware.declare import declare, shared
 from .middleware.guessed import guessed
 from .middleware.identify import BearerToken, Identity
 from .middleware.personal import Personal
+from .middleware.role_map import RoleMap
 from .middleware.routes import public, route, sign_in
+from .middleware.session_cookie import SessionCookie
 from .settings import Settings
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "Guard",
     "Identity",
     "Personal",
+    "RoleMap",
+    "SessionCookie",
     "Settings",
     "declare",
     "guessed",

@@ -29,6 +29,7 @@ from .middleware.access import Access, Actor, open_access
 from .middleware.admission import Admission
 from .middleware.asgi import AmanahMiddleware
 from .middleware.declare import build
+from .middleware.first_sight import FirstSight
 from .middleware.guessed import confirmed
 from .middleware.hooks import Gate
 from .middleware.https import Transport
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from .encryption.provider import KeyProvider
     from .middleware.declare import Declaration
+    from .middleware.first_sight import Policy as FirstSightPolicy
     from .middleware.identify import Identify
     from .middleware.routes import Route
 
@@ -64,6 +66,7 @@ class Guard:
         routes: Iterable[Route],
         declarations: Iterable[Declaration | list[Declaration]],
         tenant_column: str,
+        first_sight: FirstSightPolicy = "refuse",
         provider: KeyProvider,
         signer: SignerKey,
         settings: Settings,
@@ -89,7 +92,11 @@ class Guard:
         self.directory = Directory(self.engine, has_role=self.policies.has_role)
         self.versions = VersionReader(self.engine)
         self.admission = Admission(
-            keyring=self.keyring, directory=self.directory, policies=self.policies, versions=self.versions
+            keyring=self.keyring,
+            directory=self.directory,
+            policies=self.policies,
+            versions=self.versions,
+            first_sight=FirstSight(self.engine, first_sight),
         )
         self.writer = TrailWriter(self.trail_engine, capacity=settings.trail_queue)
         self.sequencer = Sequencer(self.engine, self.trail_engine, signer, checkpoints=settings.checkpoints)
@@ -109,6 +116,7 @@ class Guard:
         routes: Iterable[Route],
         declarations: Iterable[Declaration | list[Declaration]] = (),
         tenant_column: str = "tenant_id",
+        first_sight: FirstSightPolicy = "refuse",
         state: str | os.PathLike[str] = ".amanah",
     ) -> Self:
         """For one's own machine: keys in the folder ``state``, made on first use; plain HTTP; refusals that teach.
@@ -129,6 +137,7 @@ class Guard:
             routes=routes,
             declarations=declarations,
             tenant_column=tenant_column,
+            first_sight=first_sight,
             provider=FileKeyProvider(settings.key_file),
             signer=SignerKey.load(settings.signer_file),
             settings=settings,
@@ -146,6 +155,7 @@ class Guard:
         routes: Iterable[Route],
         declarations: Iterable[Declaration | list[Declaration]] = (),
         tenant_column: str = "tenant_id",
+        first_sight: FirstSightPolicy = "refuse",
         settings: Settings | None = None,
         provider: KeyProvider | None = None,
     ) -> Self:
@@ -162,6 +172,7 @@ class Guard:
             routes=routes,
             declarations=declarations,
             tenant_column=tenant_column,
+            first_sight=first_sight,
             provider=provider or FileKeyProvider(settings.key_file),
             signer=SignerKey.load(settings.signer_file),
             settings=settings,

@@ -3,7 +3,8 @@
 1. Is the tenant known, and what is its version now? One cheap question per request; what is remembered of the tenant
    (roster, policy, keys) is used only if it is of that version.
 2. Is the tenant active?
-3. Is the actor an active member, with which roles at this moment?
+3. Is the actor an active member, with which roles at this moment? Somebody who was never a member may become one here
+   (`first_sight`), which opens nothing. Roles that the application maps count instead of grants.
 4. For which purpose? The one that is named; else the only one that is open to these roles; never something broader.
 5. May these roles do the route's action on its resource for this purpose?
 
@@ -26,14 +27,12 @@ from ..errors import (
     Forbidden,
     NotAMember,
     PolicyUnavailable,
-    PurposeMissing,
-    PurposeNotServed,
-    PurposeUnknown,
     TenantSuspended,
     TenantUnknown,
 )
 from ..tenants.roster import ACTIVE
 from .access import Access
+from .purpose_choice import check_mapped, choose_purpose, registered, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from ..tenants.directory import Directory
     from ..tenants.roster import Roster
     from ..tenants.versions import VersionReader
+    from .first_sight import FirstSight
     from .identify import Identity
     from .routes import Route
 
@@ -67,14 +67,16 @@ class Admission:
         directory: Directory,
         policies: Policies,
         versions: VersionReader,
+        first_sight: FirstSight | None = None,
         clock: Callable[[], datetime] | None = None,
         capacity: int = 500,
     ) -> None:
-        """``clock``: the time, with its zone, at which grants are judged."""
+        """``first_sight``: what becomes of strangers. ``clock``: the time, with its zone, by which grants hold."""
         self._keyring = keyring
         self._directory = directory
         self._policies = policies
         self._versions = versions
+        self._first_sight = first_sight
         self._clock = clock or _utc_now
         self._capacity = capacity
         self._rosters: OrderedDict[str, Roster] = OrderedDict()
@@ -104,6 +106,8 @@ class Admission:
                 known = await to_thread.run_sync(self._load, tenant, version)
         except (AmanahError, SQLAlchemyError, OSError) as error:
             return self._unknown(identity, route, circumstances), _as_refusal(error)
+        if self._first_sight is not None and self._first_sight.concerns(identity, known.roster, self._clock()):
+            known = known._replace(arrived=await to_thread.run_sync(self._first_sight.meet, identity))
         return self._judge(identity, known, circumstances, route, named)
 
     def admit_now(
@@ -122,8 +126,8 @@ class Admission:
         access = self._access(identity, known, None, circumstances)
         access.kind = "job"
         access.reason = reason
-        access.roles = self._roles(identity, known.roster)
-        access.purpose = _registered(known.snapshot, purpose)
+        access.roles = self._roles(identity, known)
+        access.purpose = registered(known.snapshot, purpose)
         return access
 
     async def platform(self) -> TenantCipher:
@@ -177,27 +181,32 @@ class Admission:
     ) -> tuple[Access, AmanahError | None]:
         access = self._access(identity, known, route.name, circumstances)
         try:
-            access.roles = self._roles(identity, known.roster)
+            access.roles = self._roles(identity, known)
             if known.snapshot is None:
                 raise TenantSuspended
-            _choose_purpose(access, known.snapshot, route, named, identity.purpose)
+            if identity.roles:
+                check_mapped(access.roles, known.snapshot)
+            choose_purpose(access, known.snapshot, route, named, identity)
             decision = access.may(route.resource, route.action)
             access.note_admission(route.resource, route.action, decision)
             if not decision.allow:
-                raise Forbidden(action=route.action, resource=route.resource, purpose=_shown(access))
+                facts = {"action": route.action, "resource": route.resource, "purpose": shown(access)}
+                raise Forbidden(**facts, mapped=identity.roles is not None)
         except AmanahError as refusal:
             return access, refusal
         return access, None
 
-    def _roles(self, identity: Identity, roster: Roster) -> frozenset[str]:
+    def _roles(self, identity: Identity, known: _Known) -> frozenset[str]:
         """The roles in force (steps 2 and 3). Roles that the application maps do not revive a suspended member."""
+        roster = known.roster
         if roster.status != ACTIVE:
             raise TenantSuspended
         standing = roster.standing(identity.actor.id, self._clock())
-        if identity.roles is not None and standing.member_status in {ACTIVE, None}:
+        status = standing.member_status or known.arrived
+        if identity.roles is not None and status in {ACTIVE, None}:
             return frozenset(identity.roles)
-        if standing.member_status != ACTIVE:
-            raise NotAMember
+        if status != ACTIVE:
+            raise NotAMember(stranger=status is None)
         return standing.roles
 
     def _access(self, identity: Identity, known: _Known, route: str | None, circumstances: Circumstances) -> Access:
@@ -219,44 +228,13 @@ class Admission:
 
 
 class _Known(NamedTuple):
-    """What is remembered of a tenant. ``snapshot`` is None for a tenant that is not active."""
+    """What is known of a tenant. ``snapshot``: None if it is not active. ``arrived``: a stranger's status by now."""
 
     roster: Roster
     snapshot: Snapshot | None
     cipher: TenantCipher | None
     platform: TenantCipher | None
-
-
-def _choose_purpose(access: Access, snapshot: Snapshot, route: Route, header: str | None, session: str | None) -> None:
-    """Step 4. ``header`` is what this request names; ``session`` a choice made earlier, which need not fit here."""
-    served = [found.key for name in route.purposes if (found := snapshot.purpose(name)) is not None]
-    listed = ", ".join(route.purposes)
-    if header is not None:
-        wanted = snapshot.purpose(header)
-        if wanted is None:
-            raise PurposeUnknown(purposes=listed)
-        if wanted.key not in served:
-            raise PurposeNotServed(purpose=wanted.alias or wanted.key, purposes=listed)
-        access.purpose = wanted.key
-        return
-    chosen = snapshot.purpose(session) if session else None
-    if chosen is not None and chosen.key in served:
-        access.purpose = chosen.key
-        return
-    if not served:
-        raise PurposeUnknown(purposes=listed)
-    if len(served) > 1:
-        served = [key for key in served if snapshot.decide(access.roles, route.resource, route.action, key).allow]
-        if len(served) != 1:
-            raise PurposeMissing(purposes=listed)
-    access.purpose, access.inferred = served[0], True
-
-
-def _registered(snapshot: Snapshot | None, name: str) -> str:
-    found = None if snapshot is None else snapshot.purpose(name)
-    if found is None:
-        raise PurposeUnknown(purposes="" if snapshot is None else ", ".join(snapshot.purposes))
-    return found.key
+    arrived: str | None = None
 
 
 def _as_refusal(error: Exception) -> AmanahError:
@@ -269,9 +247,3 @@ def _as_refusal(error: Exception) -> AmanahError:
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def _shown(access: Access) -> str:
-    """The purpose by the name that people use."""
-    found = None if access.snapshot is None or access.purpose is None else access.snapshot.purpose(access.purpose)
-    return "-" if found is None else found.alias or found.key

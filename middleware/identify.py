@@ -33,7 +33,8 @@ _RETRY = 10.0
 class Identity:
     """What the application's login knows: the tenant, who it is, and perhaps a purpose kept in its session.
 
-    ``roles`` only where the application has a table of roles of its own; None takes them from the tenant's grants.
+    ``roles`` only where the application has a table of roles of its own (`RoleMap` puts them into the policy's words):
+    they count instead of the tenant's grants. None takes the grants.
     """
 
     tenant: str
@@ -57,11 +58,18 @@ def adapt(identify: Identify) -> Callable[[HTTPConnection], Awaitable[Identity |
     async def ask(connection: HTTPConnection) -> Identity | None:
         answer = identify(connection) if asynchronous else await to_thread.run_sync(identify, connection)
         found = await answer if inspect.isawaitable(answer) else answer
-        if found is not None and not isinstance(found, Identity):
-            raise ConfigurationError(detail="identify returns an Identity or None")
-        return found
+        return None if found is None else _checked(found)
 
     return ask
+
+
+def _checked(found: object) -> Identity:
+    """An identity whose parts are what they look like: the number 1 is no tenant, and a text no set of roles."""
+    if not isinstance(found, Identity):
+        raise ConfigurationError(detail="identify returns an Identity or None")
+    if not isinstance(found.tenant, str) or not isinstance(found.actor.id, str) or isinstance(found.roles, str):
+        raise ConfigurationError(detail="Identity takes tenant and account id as text, str(…), and roles as a set")
+    return found
 
 
 class BearerToken:

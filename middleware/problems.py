@@ -8,6 +8,7 @@ declaration or the grant that is missing, ready to paste.
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -16,9 +17,11 @@ from ..errors import (
     AmanahError,
     FieldWithheld,
     Forbidden,
+    NotAMember,
     PurposeMissing,
     PurposeNotServed,
     PurposeUnknown,
+    RoleMissing,
     RouteUndeclared,
 )
 from ..i18n import N_, Language, translate
@@ -119,7 +122,40 @@ def paste_for(error: AmanahError, access: Access | None) -> str | None:
         return f"Amanah-Purpose: {purposes.partition(',')[0]}" if purposes else None
     if isinstance(error, Forbidden | FieldWithheld):
         return _grant(error, access)
+    if isinstance(error, RoleMissing):
+        return _any_role(error, access)
+    if isinstance(error, NotAMember) and error.facts.get("stranger"):
+        return _command(access, "member add")
     return None
+
+
+def _command(access: Access | None, what: str, *more: str) -> str | None:
+    """An ``amanah`` command about the actor, for the developer's shell; their id may be any text."""
+    if access is None or access.tenant is None or not access.actor.id.isprintable():
+        return None
+    return " ".join(["amanah", what, *map(shlex.quote, (access.tenant, access.actor.id, *more))])
+
+
+def _any_role(error: AmanahError, access: Access | None) -> str | None:
+    """The least role that would do for each purpose that the route serves."""
+    if access is None or access.snapshot is None:
+        return None
+    lines = []
+    for name in str(error.facts.get("purposes", "")).split(", "):
+        purpose = access.snapshot.purpose(name)
+        if purpose is not None:
+            obj, action = str(error.facts.get("resource")), str(error.facts.get("action"))
+            found = access.snapshot.explain(frozenset(), obj, action, purpose.key)
+            lines += [f"{line}  # {name}" for line in _role(error, access, found.missing_grant)]
+    return "\n".join(lines) or None
+
+
+def _role(error: AmanahError, access: Access, role: str | None) -> list[str]:
+    """How the actor comes by ``role``: by a grant, or from the application where it maps its own."""
+    if role is not None and error.facts.get("mapped"):
+        return [f'# RoleMap: give their role in the application the role "{role}"']
+    line = None if role is None else _command(access, "grant give", role, "--reason", "…")
+    return [line] if line else []
 
 
 def _grant(error: AmanahError, access: Access | None) -> str | None:
@@ -132,12 +168,8 @@ def _grant(error: AmanahError, access: Access | None) -> str | None:
         return None
     obj = str(error.facts.get("resource") or error.facts.get("field"))
     found = access.snapshot.explain(access.roles, obj, str(error.facts.get("action", "read")), registered.key)
-    lines = []
-    if found.missing_grant:
-        lines.append(
-            f'directory.grant(connection, "{access.tenant}", "{access.actor.id}", "{found.missing_grant}", '
-            'reason="…", granted_by="…")'
-        )
+    lines: list[str] = []
+    lines += _role(error, access, found.missing_grant)
     if found.missing_rule:
         rule = ", ".join(f'{name}="{value}"' for name, value in found.missing_rule.items())
         lines.append(f'policies.add_rule(connection, "{access.tenant}", {rule})')

@@ -40,9 +40,14 @@ def check_tenant(tenant_id: str) -> str:
     return tenant_id
 
 
+def could_be_role(name: str) -> bool:
+    """Whether a role can be called so; asked before a name that an application brings is shown to anybody."""
+    return len(name) <= _ROLE_LENGTH and _ROLE.fullmatch(name) is not None
+
+
 def check_role(name: str) -> str:
     """Return ``name`` if a role can be called so; raises ``InvalidInput``. No separators, no quotes, no wildcard."""
-    if len(name) > _ROLE_LENGTH or not _ROLE.fullmatch(name):
+    if not could_be_role(name):
         raise InvalidInput(
             detail=f"{name!r:.80} is no name for a role: lower-case letters and digits, in words joined by _ . or -"
         )

@@ -82,5 +82,5 @@ def test_a_missing_grant_shows_the_grant_and_the_rule(world):
     access = Access(kind="request", tenant="toko", actor=Actor("sari"), roles=frozenset({"support"}), snapshot=snapshot)
     pasted = paste_for(errors.Forbidden(action="read", resource="customer", purpose="billing"), access)
     assert pasted is not None
-    assert 'directory.grant(connection, "toko", "sari", "cashier"' in pasted
+    assert 'amanah grant give toko sari cashier --reason "…"'.replace('"', "'") in pasted
     assert 'policies.add_rule(connection, "toko", role="support", object="customer", action="read"' in pasted
