@@ -26,10 +26,11 @@ from sqlalchemy.sql.elements import ColumnElement, TextClause
 from sqlalchemy.types import TypeDecorator
 
 from ..audit.entries import What
+from ..encryption.remembered import Remembered
 from ..errors import AmanahError, FieldProbed, ReportRefused
 from .access import Access, Sight, require
 from .personal import cell_opener
-from .shape import refuse
+from .shape import demand_tenant, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from .fields import Field, Protected, Register
 
+_REMEMBERED: Final = 200
+"""Tenants whose walls around a report are kept as text."""
 _PLACEHOLDER: Final = re.compile(r"%s|\?")
 
 
@@ -58,6 +61,7 @@ class DeclaredSql:
     often: frozenset[Field]
     register: Register
     _shadows: dict[int, Table] = field(default_factory=dict)
+    _walls: Remembered[tuple[int, str], str] = field(default_factory=lambda: Remembered(_REMEMBERED))
 
     @property
     def resource(self) -> str:
@@ -67,6 +71,7 @@ class DeclaredSql:
     def decide(self, access: Access) -> None:
         """Steps 2 and 3's notes. Raises the refusals of a SELECT."""
         try:
+            demand_tenant(access, self.tables)
             for table in self.tables:
                 access.demand(table.resource, "read")
         except AmanahError as error:
@@ -88,10 +93,15 @@ class DeclaredSql:
 
         ``colons``: how a colon is written in what comes before it.
         """
-        shadows = ", ".join(
-            f"{dialect.identifier_preparer.quote(table.name)} AS ({self._shadow(table, dialect)})"
-            for table in self.tables
-        ).replace(":", colons)
+        tenant = require(self.resource).tenant or ""
+        shadows = self._walls.get((id(dialect), tenant))
+        if shadows is None:
+            shadows = ", ".join(
+                f"{dialect.identifier_preparer.quote(table.name)} AS ({self._shadow(table, dialect)})"
+                for table in self.tables
+            )
+            self._walls.put((id(dialect), tenant), shadows)
+        shadows = shadows.replace(":", colons)
         if self.body[:4].lower() == "with":
             return f"WITH {shadows},{self.body[4:]}"
         return f"WITH {shadows} {self.body}"
@@ -117,15 +127,22 @@ class DeclaredSql:
         """``original`` walled and with typed results."""
         text = DeclaredText(self.walled(dialect, colons=r"\:"))
         text._bindparams = dict(original._bindparams)  # noqa: SLF001 - with the types that were given to them
-        typed = text.columns(**{name: shown_as(self.register, one) for name, one in self.columns.items()})
-        typed.amanah_report = self  # type: ignore[attr-defined] # found again before the cursor executes
-        return typed
+        text.report = self
+        return text.columns(**{name: shown_as(self.register, one) for name, one in self.columns.items()})
 
 
 class DeclaredText(TextClause):
-    """The text of a declared report; the compiler lets it pass."""
+    """The text of a declared report; the compiler lets it pass, and `report_of` finds what decides about it."""
 
     inherit_cache = True
+    report: DeclaredSql
+
+
+def report_of(compiled: Any) -> DeclaredSql | None:
+    """The report that a compiled statement is, if it is one."""
+    statement = getattr(compiled, "statement", None)
+    text = getattr(statement, "element", statement)
+    return text.report if isinstance(text, DeclaredText) else None
 
 
 class _Verbatim(ColumnElement[Any]):

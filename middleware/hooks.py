@@ -18,6 +18,7 @@ from sqlalchemy.engine.interfaces import Compiled
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.ddl import DDL, ExecutableDDLElement
+from sqlalchemy.sql.elements import TextClause
 
 from ..audit.entries import What
 from ..errors import (
@@ -34,12 +35,13 @@ from ..errors import (
 )
 from .access import Access, Sight, current, require
 from .compiler import SIGN_IN, GuardedCompiler, protect_dialect
+from .declared_sql import DeclaredSql, OpeningCursor, check_names, normal, report_of
 from .fields import key_text
 from .keys import INTERNAL
 from .pending import Pending
 from .raw import check_raw
 from .sessions import OWNER, own
-from .shape import refuse
+from .shape import demand_tenant, refuse
 from .writes import delicate, key_binds, prepare, target_of
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ class Gate:
         self._staging = staging
         self._pending: WeakKeyDictionary[Connection, Pending] = WeakKeyDictionary()
         self._counted: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
+        self._reports: WeakKeyDictionary[Any, DeclaredSql] = WeakKeyDictionary()
+        """Reports that run as the driver's own SQL, by their execution context."""
 
     def protect(self, engine: Engine) -> None:
         """Listen to ``engine`` and give its dialect the guarded compiler. Calling it again does nothing."""
@@ -73,6 +77,7 @@ class Gate:
         protect_dialect(engine.dialect, self.register)
         engine.hide_parameters = True
         event.listen(engine, "before_execute", self.before_execute, retval=True)
+        event.listen(engine, "before_cursor_execute", self.wall_report, retval=True)
         for name in (
             "engine_connect",
             "before_cursor_execute",
@@ -125,6 +130,9 @@ class Gate:
         """Seal the values of an INSERT or UPDATE; keep sign-in's compiled forms apart from everybody else's."""
         if options.get("amanah_internal") is INTERNAL:
             return statement, many, one
+        if self.register.reports and type(statement) is TextClause:
+            report = self.register.reports.get(normal(statement.text))
+            return (report.statement(statement, connection.dialect) if report else statement), many, one
         if isinstance(statement, Insert | Update) and (table := target_of(self.register, statement)) is not None:
             access = require(table.resource)
             rows = list(many) if many else ([dict(one)] if one else [])
@@ -138,6 +146,24 @@ class Gate:
         if access_now is not None:
             statement = _for_sign_in(statement, access_now)
         return statement, many, one
+
+    def wall_report(
+        self,
+        connection: Connection,
+        cursor: Any,
+        text: str,
+        parameters: Any,
+        context: Any,
+        many: bool,  # noqa: FBT001
+    ) -> tuple[str, Any]:
+        """A declared report that is executed as the driver's own SQL gets its walls here."""
+        if self.register.reports and context is not None and context.compiled is None:
+            report = self.register.reports.get(normal(text))
+            if report is not None:
+                report.decide(require(report.resource))
+                self._reports[context] = report
+                return report.walled(connection.dialect), parameters
+        return text, parameters
 
     # -- before: decide --------------------------------------------------------------------------------------
 
@@ -153,7 +179,12 @@ class Gate:
         """No decision, no statement."""
         if context is not None and context.execution_options.get("amanah_internal") is INTERNAL:
             return
+        if context in self._reports:
+            return
         compiled = getattr(context, "compiled", None)
+        if (report := report_of(compiled)) is not None:
+            report.decide(require(report.resource))
+            return
         if isinstance(compiled, GuardedCompiler):
             shape = compiled.amanah_shape
             if shape.tables or shape.undeclared:
@@ -171,6 +202,7 @@ class Gate:
         if shape.undeclared:
             refuse(TableUndeclared(table=min(shape.undeclared)))
         access = require(next(iter(shape.tables.values())).resource)
+        demand_tenant(access, shape.tables.values())
         if access.kind == "sign_in":
             _decide_sign_in(access, shape)
         elif access.first_check(shape):
@@ -217,7 +249,13 @@ class Gate:
         many: bool,  # noqa: FBT001
     ) -> None:
         """How many rows a change by criteria reached is known now, and whether one by key reached any."""
+        if (driver_report := self._reports.pop(context, None)) is not None:
+            context.cursor = OpeningCursor(cursor, driver_report, connection.dialect)
+            return
         compiled = getattr(context, "compiled", None)
+        if (report := report_of(compiled)) is not None:
+            check_names(report, [str(described[0]) for described in cursor.description or ()])
+            return
         if isinstance(compiled, GuardedCompiler) and (compiled.isupdate or compiled.isdelete):
             pending = self._pending.get(connection)
             last = pending.last() if pending is not None and pending.context is context else None
