@@ -35,6 +35,7 @@ from .middleware.hooks import Gate
 from .middleware.https import Transport
 from .middleware.identify import Identity
 from .middleware.routes import RouteTable
+from .middleware.silences import Silences
 from .settings import Settings
 from .tenants.directory import Directory
 from .tenants.versions import VersionReader
@@ -55,7 +56,11 @@ if TYPE_CHECKING:
 
 
 class Guard:
-    """What stands between an application, its users and its database. One per application; safe for threads."""
+    """What stands between an application, its users and its database. One per application; safe for threads.
+
+    ``silenced``, in each of the constructors: findings of `amanah doctor` that need not be told, with the reason:
+    ``{"AMN-D003": "…", "AMN-D001 customer.nickname": "…"}``. It changes nothing of what is enforced.
+    """
 
     def __init__(
         self,
@@ -72,6 +77,7 @@ class Guard:
         settings: Settings,
         transport: Transport,
         development: bool,
+        silenced: Mapping[str, str] | None = None,
     ) -> None:
         """Use `development` or `production`. Raises `DeclarationError` and `ConfigurationError`."""
         app_engine = _sync(engine)
@@ -79,7 +85,9 @@ class Guard:
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
             raise ConfigurationError(detail="an in-memory SQLite database cannot be shared with the trail; use a file")
         self.metadata = metadata
-        self.register = build(metadata, declarations, tenant_column)
+        self.silences = Silences(silenced or {})
+        self.declarations = tuple(one for said in declarations for one in (said if isinstance(said, list) else [said]))
+        self.register = build(metadata, self.declarations, tenant_column)
         self.routes = RouteTable(routes)
         self.settings = settings
         self.is_development = development
@@ -118,6 +126,7 @@ class Guard:
         tenant_column: str = "tenant_id",
         first_sight: FirstSightPolicy = "refuse",
         state: str | os.PathLike[str] = ".amanah",
+        silenced: Mapping[str, str] | None = None,
     ) -> Self:
         """For one's own machine: keys in the folder ``state``, made on first use; plain HTTP; refusals that teach.
 
@@ -143,6 +152,7 @@ class Guard:
             settings=settings,
             transport=Transport.development(),
             development=True,
+            silenced=silenced,
         )
 
     @classmethod
@@ -158,6 +168,7 @@ class Guard:
         first_sight: FirstSightPolicy = "refuse",
         settings: Settings | None = None,
         provider: KeyProvider | None = None,
+        silenced: Mapping[str, str] | None = None,
     ) -> Self:
         """For real data. ``settings`` default to the environment's; ``provider`` to the key file that they name.
 
@@ -178,6 +189,7 @@ class Guard:
             settings=settings,
             transport=Transport(trusted_proxies=settings.trusted_proxies, hosts=settings.hosts),
             development=False,
+            silenced=silenced,
         )
 
     # -- requests ----------------------------------------------------------------------------------------------------

@@ -1,11 +1,7 @@
 """What ``amanah doctor`` finds: where the protection has a gap, or is not yet what real data needs.
 
-Each finding has an id that stays (AMN-D001 …), a level, what it is about, and a remedy that can be carried out. Nothing
-is changed and no row of the application is read: names, types, file modes and Amanah's own tables are looked at.
-
-Ids: D001 personal column undeclared, D002 password in clear, D003 free text, D004 table undeclared, D005 no subject,
-D006 bound to tenant and field only, D007 not distributable, D008 resource without table, D009 purpose that no register
-knows, D010 purpose that no route serves; D020 to D033 are about the installation (`installation_checks`).
+Nothing is changed and no row of the application is read: names, types, file modes and Amanah's own tables are looked
+at. What there is to find, and in which words, is said in `checks`.
 """
 
 from __future__ import annotations
@@ -13,12 +9,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..i18n import N_
+from .checks import CHECKS
+from .checks_of_declarations import (
+    CLEAR_PASSWORD,
+    FREE_TEXT,
+    GUESSED,
+    NO_SUBJECT,
+    NOT_BOUND_TO_ROW,
+    NOT_DISTRIBUTABLE,
+    PERHAPS_PERSONAL,
+    PERSONAL,
+    PERSONAL_IN_SHARED,
+    PURPOSE_TODO,
+    PURPOSE_UNKNOWN,
+    PURPOSE_UNUSED,
+    RESOURCE_WITHOUT_TABLE,
+    TABLE_UNDECLARED,
+)
+from .checks_of_installation import DATABASE_AWAY, NOT_MIGRATED
 from .finding import LEVELS, Finding, Level
+from .guessed import TODO
 from .installation_checks import Installation, installation
 from .masks import BY_NAME
 from .personal_names import clear_passwords, free_texts, guesses
 from .routes import AUTHENTICATION
+from .silences import Silences
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -26,32 +41,58 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
 
     from ..access_policies.purposes import Purpose
+    from .declare import Declaration
     from .fields import Field, Protected, Register
     from .routes import Route
 
-__all__ = ["LEVELS", "Finding", "Installation", "Level", "findings", "protections"]
+__all__ = ["CHECKS", "LEVELS", "Diagnosis", "Finding", "Installation", "Level", "diagnose", "protections"]
 
 
-def findings(
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What was found, the gravest first, and the ids of what could not be looked for or was not asked for."""
+
+    findings: tuple[Finding, ...]
+    left_out: frozenset[str]
+
+    @property
+    def loud(self) -> tuple[Finding, ...]:
+        """The findings that nobody silenced."""
+        return tuple(one for one in self.findings if one.silenced is None)
+
+
+def diagnose(
     register: Register,
     metadata: MetaData,
     routes: Iterable[Route],
     *,
+    declarations: Iterable[Declaration] = (),
     purposes: Mapping[str, Collection[Purpose]] | None = None,
     place: Installation | None = None,
-) -> list[Finding]:
-    """Everything worth telling, the gravest first.
+    silences: Silences | None = None,
+    production: bool = False,
+) -> Diagnosis:
+    """Everything worth telling.
 
     ``purposes``: tenant → its register, where they could be read. ``place``: the installation, to look at its database,
-    trail and files too.
+    trail and files too. ``production``: look at a development guard as if real data came tomorrow.
     """
     declared = tuple(routes)
     found = [finding for table in metadata.sorted_tables for finding in _table(register, table)]
+    found += _guesses(declarations, declared)
     found += _resources(register, declared)
     found += _purposes(declared, purposes or {})
     if place is not None:
-        found += installation(register, place)
-    return sorted(found, key=lambda one: (-LEVELS.index(one.level), one.id, one.subject))
+        found += installation(register, metadata, place)
+    ready = place is not None and not any(one.check in (DATABASE_AWAY, NOT_MIGRATED) for one in found)
+    at_hand = {"declarations": True, "registers": bool(purposes), "installation": place is not None, "database": ready}
+    everything = production or place is None or not place.development
+    left_out = frozenset(
+        one.id for one in CHECKS.values() if not at_hand[one.needs] or (one.production and not everything)
+    )
+    told = (silences or Silences({})).over((one for one in found if one.id not in left_out), left_out=left_out)
+    told.sort(key=lambda one: (-LEVELS.index(one.level), one.id, one.subject))
+    return Diagnosis(tuple(told), left_out)
 
 
 # -- tables and columns ------------------------------------------------------------------------------------------------
@@ -61,81 +102,50 @@ def _table(register: Register, table: Table) -> Iterator[Finding]:
     protected = register.by_name(table.name)
     yield from _personal_columns(register, table, protected)
     for name in clear_passwords(table):
-        yield Finding(
-            "AMN-D002",
-            "warning",
-            f"{table.name}.{name}",
-            N_("This column seems to hold passwords, and not their hashes."),
-            N_("Keep a hash that is made for passwords (scrypt, Argon2) in a column whose name says so."),
-        )
+        yield CLEAR_PASSWORD(f"{table.name}.{name}")
     if protected is not None:
         yield from _protected(protected)
     elif table.name.lower() in register.undeclared:
-        yield Finding(
-            "AMN-D004",
-            "warning",
-            table.name,
-            N_("This table has no tenant column and is not declared, so every use of it is refused."),
-            N_('Declare it: shared("{subject}") if all tenants share it, or declare("{subject}", tenant="…").'),
-        )
+        yield TABLE_UNDECLARED(table.name)
 
 
 def _personal_columns(register: Register, table: Table, protected: Protected | None) -> Iterator[Finding]:
     known = set(protected.fields) if protected else set()
     shared = table.name.lower() in register.shared
     for guess in guesses(table, known, subject=protected.subject if protected else None):
-        yield Finding(
-            "AMN-D001",
-            "error" if guess.sure else "warning",
-            f"{table.name}.{guess.column}",
-            N_("This column looks personal ({category}), and its table is declared to be shared by all tenants.")
-            if shared
-            else N_("This column looks personal ({category}) and is not declared."),
-            N_("Give the table a tenant column and declare the column, or rename what is not personal.")
-            if shared
-            else N_('Declare it: declare("{table}", columns={{"{column}": Personal(category="{category}")}}).'),
-            {"table": table.name, "column": guess.column, "category": guess.category},
-        )
+        check = PERHAPS_PERSONAL if not guess.sure else PERSONAL_IN_SHARED if shared else PERSONAL
+        facts = {"table": table.name, "column": guess.column, "category": guess.category}
+        yield check(f"{table.name}.{guess.column}", **facts)
     if protected is not None and (known or protected.subject):
         for name in free_texts(table, known):
-            yield Finding(
-                "AMN-D003",
-                "info",
-                f"{table.name}.{name}",
-                N_("People write what they like into this column, and its table is about persons."),
-                N_('Declare it as well: Personal(category="user.content").'),
-            )
+            yield FREE_TEXT(f"{table.name}.{name}")
 
 
 def _protected(table: Protected) -> Iterator[Finding]:
     if table.fields and table.subject is None:
-        yield Finding(
-            "AMN-D005",
-            "warning",
-            table.name,
-            N_("It holds personal columns and does not say whom a row is about, so the trail cannot name the person."),
-            N_('Name the column that identifies the person: declare("{subject}", subject="…").'),
-        )
+        yield NO_SUBJECT(table.name)
     if any(one.sealed for one in table.fields.values()) and not table.bound_to_row:
-        yield Finding(
-            "AMN-D006",
-            "warning",
-            table.name,
-            N_("Its sealed values are bound to tenant and column only: they could be swapped between rows unnoticed."),
-            N_("Give it a primary key that the application or a sequence assigns."),
-        )
-    if table.tenant not in table.key:
-        yield Finding(
-            "AMN-D007",
-            "info",
-            table.name,
-            N_("Its primary key does not begin with the tenant: the table cannot be distributed over several servers."),
-            N_("Use ({tenant}, {key}) as the primary key when you next change this table."),
-            {"tenant": table.tenant, "key": ", ".join(table.key)},
-        )
+        yield NOT_BOUND_TO_ROW(table.name)
+    root = table
+    while root.via is not None:
+        root = root.via.parent
+    if root.tenant is not None and table.key[:1] != (root.tenant,):
+        key = ", ".join(name for name in table.key if name != root.tenant)
+        yield NOT_DISTRIBUTABLE(table.name, tenant=root.tenant, key=key)
 
 
-# -- routes and purposes -----------------------------------------------------------------------------------------------
+# -- routes, purposes, guesses -----------------------------------------------------------------------------------------
+
+
+def _guesses(declarations: Iterable[Declaration], routes: tuple[Route, ...]) -> Iterator[Finding]:
+    for declaration in declarations:
+        if declaration.guessed:
+            yield GUESSED(declaration.table)
+    for route in routes:
+        if route.guessed:
+            yield GUESSED(route.name)
+        if TODO in route.purposes:
+            yield PURPOSE_TODO(route.name)
 
 
 def _resources(register: Register, routes: tuple[Route, ...]) -> Iterator[Finding]:
@@ -145,14 +155,7 @@ def _resources(register: Register, routes: tuple[Route, ...]) -> Iterator[Findin
         if route.kind == "guarded" and route.resource not in known and not route.resource.startswith("amanah."):
             by_resource.setdefault(route.resource, []).append(route.name)
     for resource, names in by_resource.items():
-        yield Finding(
-            "AMN-D008",
-            "info",
-            resource,
-            N_("Routes ask for this resource ({routes}) and no table belongs to it."),
-            N_("That is right for a report over several tables; otherwise correct the name in the route or the table."),
-            {"routes": ", ".join(names)},
-        )
+        yield RESOURCE_WITHOUT_TABLE(resource, routes=", ".join(names))
 
 
 def _purposes(routes: tuple[Route, ...], registers: Mapping[str, Collection[Purpose]]) -> Iterator[Finding]:
@@ -161,30 +164,15 @@ def _purposes(routes: tuple[Route, ...], registers: Mapping[str, Collection[Purp
         return
     served = {name for route in routes for name in route.purposes}
     names = {name for register in registers.values() for one in register for name in (one.key, one.alias) if name}
-    for purpose in sorted(served - names - {AUTHENTICATION}):
-        asking = ", ".join(route.name for route in routes if purpose in route.purposes)
-        yield Finding(
-            "AMN-D009",
-            "warning",
-            purpose,
-            N_("Routes serve this purpose ({routes}) and no tenant's register knows it."),
-            N_("Add it to the registers, or correct the name in the routes."),
-            {"routes": asking},
-        )
+    for purpose in sorted(served - names - {AUTHENTICATION, TODO}):
+        yield PURPOSE_UNKNOWN(purpose, routes=", ".join(route.name for route in routes if purpose in route.purposes))
     unused: dict[str, list[str]] = {}
     for tenant, register in registers.items():
         for one in register:
             if one.key != AUTHENTICATION and not {one.key, one.alias} & served:
                 unused.setdefault(one.alias or one.key, []).append(tenant)
     for purpose, tenants in sorted(unused.items()):
-        yield Finding(
-            "AMN-D010",
-            "info",
-            purpose,
-            N_("This purpose is in registers ({tenants}) and no route serves it."),
-            N_("It may be for jobs or the console; otherwise take it out: nobody should be able to name it."),
-            {"tenants": ", ".join(tenants)},
-        )
+        yield PURPOSE_UNUSED(purpose, tenants=", ".join(tenants))
 
 
 # -- what is protected -------------------------------------------------------------------------------------------------
@@ -208,6 +196,7 @@ class Protection:
     table: str
     resource: str
     tenant: str
+    """By what a row belongs to its tenant: "tenant_id", "invoice_id → invoice.tenant_id", "= apotek"."""
     subject: str | None
     columns: tuple[Column, ...]
 
@@ -217,7 +206,7 @@ def protections(register: Register) -> list[Protection]:
     tables = sorted(register.tables.values(), key=lambda table: table.name)
     return [
         Protection(
-            one.name, one.resource, one.tenant, one.subject, tuple(_column(field) for field in one.fields.values())
+            one.name, one.resource, one.belongs, one.subject, tuple(_column(field) for field in one.fields.values())
         )
         for one in tables
     ]

@@ -1,4 +1,4 @@
-"""One finding of the doctor, in words that can be translated."""
+"""A check of the doctor's and one finding of it, in words that can be translated."""
 
 from __future__ import annotations
 
@@ -14,29 +14,63 @@ Level: TypeAlias = Literal["info", "warning", "error"]
 LEVELS: Final[tuple[Level, ...]] = ("info", "warning", "error")
 """From what is only worth knowing to what must not stay."""
 
+Needs: TypeAlias = Literal["declarations", "registers", "installation", "database"]
+"""What must be at hand for a check: nothing else, tenants' registers, where it runs, a database that is ready."""
+
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was found.
+class Check:
+    """One thing that the doctor looks for. The id is stable and has a page of its own.
 
-    ``id`` is stable ("AMN-D001"); ``subject`` is a table, column, route or file. ``message`` and ``remedy`` are message
-    ids of the catalogues with placeholders for ``facts``, which are names and never values.
+    ``message`` and ``remedy`` are message ids of the catalogues with placeholders. ``production``: it matters only
+    where real data are, so for a development guard it is left out unless somebody asks. ``silenceable``: a guard may
+    name it in ``silenced``, with a reason.
     """
 
     id: str
     level: Level
-    subject: str
+    needs: Needs
     message: str
     remedy: str
+    production: bool = False
+    silenceable: bool = True
+
+    @property
+    def page(self) -> str:
+        """Where it is explained, from the root of the repository."""
+        return f"docs/reference/doctor/{self.id}.md"
+
+    def __call__(self, subject: str, **facts: str) -> Finding:
+        """The finding about ``subject``, a table, column, route, file or the like. ``facts`` are names, not values."""
+        return Finding(self, subject, facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found. ``silenced``: the reason why it is not to be told, if the guard gives one."""
+
+    check: Check
+    subject: str
     facts: Mapping[str, str] = field(default_factory=dict)
+    silenced: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The check's: "AMN-D001"."""
+        return self.check.id
+
+    @property
+    def level(self) -> Level:
+        """The check's."""
+        return self.check.level
 
     def told(self, language: Language = "en") -> str:
         """The message in words."""
-        return translate(self.message, language, subject=self.subject, **self.facts)
+        return translate(self.check.message, language, subject=self.subject, **self.facts)
 
     def advice(self, language: Language = "en") -> str:
         """The remedy in words."""
-        return translate(self.remedy, language, subject=self.subject, **self.facts)
+        return translate(self.check.remedy, language, subject=self.subject, **self.facts)
 
     def __str__(self) -> str:
         """One English line."""

@@ -35,7 +35,7 @@ def guard():
     return Guard.development(
         metadata=metadata, engine=create_engine(URL), identify=lambda _: None, state=STATE,
         routes=[route("GET /customers/{{id}}", "customer", "read", ["billing", "support"])],
-        declarations=[declare("customer", subject="id", columns={{"phone": phone}})],
+        declarations=[declare("customer", subject="id", columns={{"phone": phone}})], silenced={silenced!r},
     )
 
 nothing = 3
@@ -48,12 +48,24 @@ class Office:
     def __init__(self, folder, url):
         self.folder, self.url = folder, url
         self.module = f"shop_{uuid.uuid4().hex}"
-        (folder / f"{self.module}.py").write_text(APP.format(url=url), "utf-8")
+        self.silence({})
         create_keys(Settings.in_folder(folder / "state"))
 
     def run(self, *arguments, guard="guard"):
         """The result of ``amanah --guard … arguments``."""
         return CliRunner().invoke(app, ["--lang", "en", "--guard", f"{self.module}:{guard}", *arguments])
+
+    def silence(self, silenced):
+        """Let the application's guard silence these findings of the doctor's; before the first command."""
+        source = APP.format(url=self.url, silenced=silenced)
+        (self.folder / f"{self.module}.py").write_text(source, "utf-8")
+
+    def make_tables(self):
+        """Let the application's own tables be there, as its models have them."""
+        guard = self.guard()
+        guard.metadata.create_all(guard.engine)
+        guard.close()
+        return self
 
     def bare(self, *arguments, **environment):
         """The result without a guard."""

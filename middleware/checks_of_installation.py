@@ -1,0 +1,171 @@
+"""What the doctor looks for in an installation: AMN-D020 and above."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..errors import DatabaseNotMigrated
+from ..i18n import N_
+from .finding import Check
+
+_MIGRATE: Final = N_("Run the application's own migrations.")
+_SEQUENCE: Final = N_("Let one process run the wrapped application, or run: amanah audit verify")
+
+# -- how it runs -------------------------------------------------------------------------------------------------------
+
+DATABASE_AWAY: Final = Check(
+    "AMN-D020",
+    "error",
+    "installation",
+    N_("The database does not answer."),
+    N_("Start it, or correct its URL."),
+    silenceable=False,
+)
+NOT_MIGRATED: Final = Check(
+    "AMN-D021",
+    "error",
+    "installation",
+    DatabaseNotMigrated.why,
+    DatabaseNotMigrated.remedy,
+    silenceable=False,
+)
+STRONG_ROLE: Final = Check(
+    "AMN-D026",
+    "warning",
+    "database",
+    N_("The application connects as a role that no wall inside the database can hold."),
+    N_("Give it a role of its own that is no superuser and has no BYPASSRLS."),
+    production=True,
+)
+SQLITE: Final = Check(
+    "AMN-D027",
+    "warning",
+    "installation",
+    N_("SQLite has one writer at a time, no second wall between tenants and no roles of its own."),
+    N_("Move to PostgreSQL before more than a handful of people work at once."),
+    production=True,
+)
+KEY_FILE: Final = Check(
+    "AMN-D028",
+    "warning",
+    "installation",
+    N_("The keys that wrap all others lie in a file: who copies it and the database reads everything."),
+    N_("Use a key service as provider, and keep a copy of this file in a safe place until then."),
+    production=True,
+)
+DEVELOPMENT: Final = Check(
+    "AMN-D029",
+    "error",
+    "installation",
+    N_("Plain HTTP is let in and refusals say what is missing: this guard is for one's own machine."),
+    N_("Use Guard.production(…) where real data is."),
+    production=True,
+    silenceable=False,
+)
+SECRET_OPEN: Final = Check(
+    "AMN-D030",
+    "error",
+    "installation",
+    N_("Other users of this machine may read or write this secret (mode {mode})."),
+    N_("Run: chmod 600 {subject}; then replace the key, because somebody may have copied it."),
+    silenceable=False,
+)
+CHECKPOINTS_BESIDE: Final = Check(
+    "AMN-D033",
+    "warning",
+    "installation",
+    N_("Signed checkpoints lie beside the database: a restored backup may bring back both."),
+    N_("Set AMANAH_CHECKPOINTS to a folder on another disk or host."),
+    production=True,
+)
+SECRET_MISSING: Final = Check(
+    "AMN-D034",
+    "error",
+    "installation",
+    N_("This file is missing: the next start will fail."),
+    N_("Restore it from its backup."),
+    silenceable=False,
+)
+NO_TIMEOUT: Final = Check(
+    "AMN-D038",
+    "info",
+    "installation",
+    N_("No connect_timeout is set: while the database's host is silent, each request waits for two minutes."),
+    N_("Set PGCONNECT_TIMEOUT=5 in the environment of the application."),
+    production=True,
+)
+
+# -- the live tables ---------------------------------------------------------------------------------------------------
+
+TABLE_MISSING: Final = Check(
+    "AMN-D022",
+    "error",
+    "database",
+    N_("This table is not in the database."),
+    _MIGRATE,
+    silenceable=False,
+)
+COLUMN_MISSING: Final = Check(
+    "AMN-D023",
+    "error",
+    "database",
+    N_("The models have this column and the database does not."),
+    _MIGRATE,
+    silenceable=False,
+)
+SEARCH_MISSING: Final = Check(
+    "AMN-D024",
+    "error",
+    "database",
+    N_("This column is searchable and its search column {index} is not in the database."),
+    N_("Add {index} (bytes, 16, nullable) with an index on ({columns}) in a migration."),
+    silenceable=False,
+)
+NOT_BYTES: Final = Check(
+    "AMN-D025",
+    "error",
+    "database",
+    N_("This column is declared sealed and is {type} in the database: ciphertext does not fit into it."),
+    N_("Change its type to bytes (BYTEA, BLOB) in a migration, sealing the values that are there."),
+    silenceable=False,
+)
+TABLE_UNKNOWN: Final = Check(
+    "AMN-D035",
+    "info",
+    "database",
+    N_("This table is in the database and not in the guard's metadata: the guard refuses it and nothing protects it."),
+    N_("Give the guard the metadata that holds it, or drop the table if nobody needs it."),
+)
+COLUMN_UNKNOWN: Final = Check(
+    "AMN-D036",
+    "info",
+    "database",
+    N_("The database has this column and the models do not."),
+    N_("Add it to the model, or drop it if nobody needs it."),
+)
+PERSONAL_UNKNOWN: Final = Check(
+    "AMN-D037",
+    "warning",
+    "database",
+    N_("The database has this column and the models do not; it looks personal ({category}) and stays in the clear."),
+    N_("Add it to the model and declare it, or drop it if nobody needs it."),
+)
+
+# -- the trail ---------------------------------------------------------------------------------------------------------
+
+NO_CHECKPOINT: Final = Check(
+    "AMN-D031",
+    "warning",
+    "database",
+    N_("No checkpoint of the trail was signed yet; {waiting} entries wait for their place."),
+    _SEQUENCE,
+    silenceable=False,
+)
+OLD_CHECKPOINT: Final = Check(
+    "AMN-D032",
+    "warning",
+    "database",
+    N_("The trail's last checkpoint was signed {hours} hours ago; {waiting} entries wait for their place."),
+    _SEQUENCE,
+    silenceable=False,
+)
