@@ -25,7 +25,7 @@ from .encryption.file_provider import FileKeyProvider
 from .encryption.keyring import Keyring
 from .encryption.models import key as key_table
 from .errors import ConfigurationError
-from .middleware.access import Access, Actor, open_access
+from .middleware.access import Actor
 from .middleware.admission import Admission
 from .middleware.asgi import AmanahMiddleware
 from .middleware.declare import build
@@ -34,6 +34,8 @@ from .middleware.guessed import confirmed
 from .middleware.hooks import Gate
 from .middleware.https import Transport
 from .middleware.identify import Identity
+from .middleware.jobs import JobAccess
+from .middleware.resuming import Resuming
 from .middleware.routes import RouteTable
 from .middleware.silences import Silences
 from .settings import Settings
@@ -43,15 +45,16 @@ from .tenants.versions import VersionReader
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
-    from types import TracebackType
 
     from sqlalchemy import Connection, Engine, MetaData
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .encryption.provider import KeyProvider
+    from .middleware.access import Access
     from .middleware.declare import Declaration
     from .middleware.first_sight import Policy as FirstSightPolicy
     from .middleware.identify import Identify
+    from .middleware.resuming import RolesNow
     from .middleware.routes import Route
 
 
@@ -112,7 +115,11 @@ class Guard:
         self._transport = transport
         self._lock = threading.Lock()
         self._started = False
-        Gate(self.register, Staging(self.trail_engine)).protect(app_engine)
+        staging = Staging(self.trail_engine)
+        self.resuming = Resuming(
+            engine=self.engine, keyring=self.keyring, admission=self.admission, writer=self.writer, staging=staging
+        )
+        Gate(self.register, staging).protect(app_engine)
 
     @classmethod
     def development(
@@ -223,7 +230,26 @@ class Guard:
         The actor is a member of the tenant with grants of their own; ``kind="service"`` says that it is no person.
         ``purpose`` is a key or alias of the tenant's register. Raises the refusals of admission and `TrailUnavailable`.
         """
-        return JobAccess(self, Identity(tenant=tenant, actor=Actor(id=actor, kind=kind)), purpose, reason)
+        if not reason.strip():
+            raise ConfigurationError(detail="an access outside a request needs a reason")
+        identity = Identity(tenant=tenant, actor=Actor(id=actor, kind=kind))
+
+        def admit() -> Access:
+            access = self.admission.admit_now(identity, purpose=purpose, reason=reason)
+            self.writer.record(access.entry("job", "answered"))
+            return access
+
+        return JobAccess(admit, self.writer)
+
+    def resume(self, text: str, *, roles: RolesNow | None = None) -> JobAccess:
+        """The access of work that was handed over by `Access.handoff`: ``with guard.resume(text):`` or ``async with``.
+
+        At most once, and only if the actor may now: tenant, membership and roles are judged when the block is entered.
+        ``roles(tenant, actor)``: the actor's roles now, where they come from the application's own table; None where
+        there is no such account any more. Raises `HandoffForged`, `HandoffExpired`, `HandoffUsed`, the refusals of
+        admission, and `Unavailable`.
+        """
+        return JobAccess(lambda: self.resuming.take(text, roles), self.writer)
 
     # -- administration ----------------------------------------------------------------------------------------------
 
@@ -285,69 +311,6 @@ class Guard:
         self.versions.close()
         self.engine.dispose()
         self.trail_engine.dispose()
-
-
-class JobAccess:
-    """The context manager that `Guard.access` gives: synchronous or asynchronous."""
-
-    def __init__(self, guard: Guard, identity: Identity, purpose: str, reason: str) -> None:
-        """Nothing happens before it is entered."""
-        if not reason.strip():
-            raise ConfigurationError(detail="an access outside a request needs a reason")
-        self._guard = guard
-        self._identity = identity
-        self._purpose = purpose
-        self._reason = reason
-        self._open: open_access | None = None
-        self._access: Access | None = None
-
-    def _admit(self) -> Access:
-        """Admitted, and on record, before anything can be touched."""
-        access = self._guard.admission.admit_now(self._identity, purpose=self._purpose, reason=self._reason)
-        self._guard.writer.record(access.entry("job", "answered"))
-        return access
-
-    def __enter__(self) -> Access:
-        """Open the access. Not on an event loop's thread: it waits for the database."""
-        return self._enter(self._admit())
-
-    async def __aenter__(self) -> Access:
-        """Open the access without blocking the event loop."""
-        return self._enter(await to_thread.run_sync(self._admit))
-
-    def _enter(self, access: Access) -> Access:
-        self._access = access
-        self._open = open_access(access)
-        return self._open.__enter__()
-
-    def _left(self) -> Entry | None:
-        """The entry of what was read, if anything is still unrecorded."""
-        access = self._access
-        return access.entry("job", "answered") if access is not None and access.notes.pending else None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Record what was read and close the access. Raises `TrailUnavailable` when it cannot be recorded."""
-        try:
-            entry = self._left()
-            if entry is not None:
-                self._guard.writer.record(entry)
-        finally:
-            if self._open is not None:
-                self._open.__exit__(kind, error, trace)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """As `__exit__`, without blocking the event loop."""
-        try:
-            entry = self._left()
-            if entry is not None:
-                await self._guard.writer.arecord(entry)
-        finally:
-            if self._open is not None:
-                self._open.__exit__(kind, error, trace)
 
 
 class _Running:

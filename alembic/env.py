@@ -19,6 +19,7 @@ MODELS = (
     "audit.staging",
     "console.models",
     "encryption.models",
+    "middleware.models",
     "tenants.models",
 )
 

@@ -26,6 +26,7 @@ from ..audit.entries import Entry, new_event_id, now_us
 from ..database import PLATFORM
 from ..encryption.netstrings import netstring
 from ..errors import AccessClosed, AccessLost, AccessRequired, AmanahError, Forbidden, KeysUnavailable
+from .handoff import hand_over
 from .notes import Notes
 
 if TYPE_CHECKING:
@@ -252,6 +253,15 @@ class Access:
         )
 
     # -- its life --
+
+    def handoff(self, *, seconds: int, purpose: str | None = None) -> str:
+        """A short text by which work of this access goes on after its end, or in another process: `Guard.resume`.
+
+        For queues: URL-safe, nothing personal in clear, good for one time within ``seconds`` (at most 30 days).
+        ``purpose``: a key or alias, where it differs from this access's. Raises `ConfigurationError`, `PurposeUnknown`,
+        and `AccessClosed` on a dead ticket.
+        """
+        return hand_over(self, seconds=seconds, purpose=purpose)
 
     @property
     def closed(self) -> bool:

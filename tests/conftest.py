@@ -43,6 +43,7 @@ MODELS = (
     "audit.staging",
     "console.models",
     "encryption.models",
+    "middleware.models",
     "tenants.models",
 )
 

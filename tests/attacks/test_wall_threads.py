@@ -48,7 +48,8 @@ def test_a_lost_context_names_its_remedy(books: Any) -> None:
         with pytest.raises(AccessLost, match=r"contextvars\.copy_context\(\)\.run"):
             pool.submit(read).result()
         assert pool.submit(contextvars.copy_context().run, read).result() == 2
-        for target in (attempt, lambda context=contextvars.copy_context(): context.run(attempt)):
+        context = contextvars.copy_context()
+        for target in (attempt, lambda: context.run(attempt)):
             thread = threading.Thread(target=target)
             thread.start()
             thread.join()
