@@ -223,6 +223,13 @@ class PolicyUnavailable(Unavailable):
     why = N_("The tenant's policy could not be read.")
 
 
+class ObservingEnded(Unavailable):
+    """A statement was prepared while its tables were only observed, and met the moment from which they are enforced."""
+
+    code = "observing-ended"
+    why = N_("It began while Amanah was only observing, and from now on it enforces.")
+
+
 # -- refusals: who, where from, for what -----------------------------------------------------------------------------
 
 
@@ -552,6 +559,14 @@ class ForeignKeysUnchecked(StatementRefused):
         "a new row could inherit what another organisation left behind."
     )
     remedy = N_("Let every connection of the application begin with: PRAGMA foreign_keys = ON")
+
+
+class TableShadowed(StatementRefused):
+    """A common table expression with the name of a table by which other tables' rows belong to their tenant."""
+
+    code = "table-shadowed"
+    why = N_("A common table expression is called {name}, like the table that says whose rows of other tables are.")
+    remedy = N_("Give it another name.")
 
 
 class AutocommitRefused(StatementRefused):

@@ -230,6 +230,11 @@ class Register:
         self.odd_names: tuple[str, ...] = ()
         """Names of tables and personal columns that are not one word, in lower case."""
 
+    @property
+    def empty(self) -> bool:
+        """Nothing is enforced yet: the guard only observes."""
+        return self.lenient and not self.tables
+
     def add(self, table: Protected) -> None:
         """Take in a table. Its name is kept in lower case: SQL folds the case of unquoted names, so do we."""
         self.tables[table.name.lower()] = table
@@ -237,6 +242,16 @@ class Register:
     def by_name(self, name: str) -> Protected | None:
         """The protected table of that name, in any case."""
         return self.tables.get(name.lower())
+
+    def leads_to(self, name: str) -> bool:
+        """Whether rows of a protected table belong to their tenant by the table of that name, in any case."""
+        for known in self.tables.values():
+            table = known
+            while table.via is not None:
+                table = table.via.parent
+                if table.name.lower() == name.lower():
+                    return True
+        return False
 
     def field(self, identifier: bytes) -> Field:
         """The field with that id. Raises `Tampered` for an id that nobody declared."""

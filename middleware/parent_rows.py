@@ -1,14 +1,15 @@
 """Whose a new row is that belongs to its tenant by a parent: the parent has to be the access's tenant's own.
 
 Checked before the statement, on its own connection and so in its transaction: parents that were inserted in it count.
-One query asks for all rows of a statement. It is compiled like any other, so the same wall says what "own" means.
+One query asks for all rows of a statement. It says itself what "own" means, also where the parents' table is not behind
+the wall yet (`Guard.observing`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, select
+from sqlalchemy import Integer, bindparam, literal, select
 
 from ..errors import AmanahError, ForeignKeysUnchecked, TenantCrossed
 from .compiler import SIGN_IN
@@ -19,7 +20,7 @@ from .shape import refuse
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Column, Connection
+    from sqlalchemy import Column, ColumnElement, Connection
 
     from .access import Access
     from .fields import Protected
@@ -47,14 +48,28 @@ def demand_parents(connection: Connection, access: Access, table: Protected, val
         if access.kind != "sign_in" or not _sign_in_all_the_way(table):
             refuse(TenantCrossed(resource=table.resource))
         statement = statement.with_statement_hint(SIGN_IN, "amanah")
+    else:
+        statement = statement.where(_owned(parent, access.tenant))
     asked = list(wanted.values())
     for start in range(0, len(asked), _AT_ONCE):
         some = asked[start : start + _AT_ONCE]
-        found = connection.execute(statement.where(key.in_(some)), execution_options=_OURS).scalars()
+        keys = bindparam("keys", some, expanding=True, type_=key.type)  # of the key's type, also for numbers as text
+        found = connection.execute(statement.where(key.in_(keys)), execution_options=_OURS).scalars()
         for value in found:
             wanted.pop(key_text(key, value), None)
     if wanted:
         refuse(TenantCrossed(resource=table.resource))
+
+
+def _owned(table: Protected, tenant: str) -> ColumnElement[bool]:
+    """The condition that a row of ``table`` is the tenant's."""
+    columns = table.table.c
+    if table.tenant is not None:
+        return columns[table.tenant] == table.tenant_value(tenant)
+    if table.via is None:
+        return literal(tenant) == table.fixed
+    parent = table.via.parent
+    return columns[table.via.column].in_(select(*parent.key_columns()).where(_owned(parent, tenant)))
 
 
 def _spelled(table: Protected, key: Column[Any], value: Any) -> str:

@@ -214,6 +214,15 @@ def books(empty_books: Any) -> Any:
 
 
 @pytest.fixture
+def shop(database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The SQL gate around tables that belong to their tenant by a parent (``tests/via_world.py``)."""
+    _world("sql_world")
+    made = _world("via_world").build(database_url, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def console(database_url: str, tmp_path: Path) -> Iterator[Any]:
     """The console beside an app, with people who can sign in (``tests/console_world.py``)."""
     made = _world("console_world").build(database_url, tmp_path)

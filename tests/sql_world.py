@@ -277,8 +277,17 @@ class SqlWorld:
         self.guard.close()
 
 
-def build(url: str, folder: Path, *, declared: Any = None, made: Any = None, **options: Any) -> SqlWorld:
-    """A world in the empty database at ``url``, without data."""
+def build(
+    url: str,
+    folder: Path,
+    *,
+    declared: Any = None,
+    made: Any = None,
+    tenants: tuple[str, ...] = ("a", "b"),
+    guarded: Any = None,
+    **options: Any,
+) -> SqlWorld:
+    """A world in the empty database at ``url``, without data. ``guarded``: more settings of the guard."""
     m = made or models()
     settings = Settings.in_folder(folder / "state")
     create_keys(settings)
@@ -291,11 +300,12 @@ def build(url: str, folder: Path, *, declared: Any = None, made: Any = None, **o
             routes=[],
             declarations=DECLARED if declared is None else declared,
             state=folder / "state",
+            **(guarded or {}),
         )
     core.create_all(guard.engine)
     trail.create_all(guard.trail_engine)
     m.Base.metadata.create_all(plain)
-    for tenant in ("a", "b"):
+    for tenant in tenants:
         guard.create_tenant(tenant, tenant.upper(), template="blank", admin="owner")
         with guard.engine.begin() as connection:
             _policy(guard, connection, tenant)
