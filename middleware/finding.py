@@ -56,7 +56,7 @@ class Finding:
 
     @property
     def id(self) -> str:
-        """The check's: "AMN-D001"."""
+        """The check's."""
         return self.check.id
 
     @property
