@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .fields import Field, Protected, Register
 
 Rows = list[dict[str, Any]]
+_HARMLESS_PREFIXES = frozenset({"or ignore", "or abort"})
 
 
 def target_of(register: Register, statement: Any) -> Protected | None:
@@ -57,6 +58,7 @@ def prepare(
     ``rows`` are parameter dictionaries (empty for none). Raises the refusals of `errors` that end in ``Refused``,
     `TenantCrossed` and `MaskedWrite`.
     """
+    _check_prefixes(table, statement)
     if isinstance(statement, Insert):
         ready, rows = _Inserting(connection, table, access).run(statement, rows)
         return ready, rows, frozenset(c.name for c in table.table.columns)
@@ -82,6 +84,13 @@ def foresee(
         given = [_value_of(row[tenant]) for row in [values, *rows] if tenant in row and tenant not in where]
         if any(str(value) != access.tenant for value in given):
             refuse(TenantCrossed(resource=table.resource))
+
+
+def _check_prefixes(table: Protected, statement: Insert | Update) -> None:
+    """``OR REPLACE`` (SQLite) would delete whatever row has the key, another tenant's or one of its children, too."""
+    for prefix, _ in statement._prefixes:  # noqa: SLF001
+        if " ".join(str(prefix).lower().split()) not in _HARMLESS_PREFIXES:
+            refuse(SealedWriteRefused(field=table.name, detail="a prefix such as OR REPLACE reaches other rows"))
 
 
 def delicate(table: Protected) -> frozenset[str]:
