@@ -24,7 +24,7 @@ from typer.core import TyperGroup
 
 from ..errors import AmanahError, DatabaseMissing
 from ..i18n import Language, negotiate
-from . import doctor, explain, grants, keys, members, tables, tenants, trail
+from . import doctor, explain, grants, init, keys, members, tables, tenants, trail
 from .desk import Desk
 from .options import NOT_DONE, TYPER
 from .terminal import complain
@@ -77,6 +77,7 @@ for _name, _group in (
     ("audit", trail.commands),
 ):
     app.add_typer(_group, name=_name)
+app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
 app.command("explain")(explain.explain)
 

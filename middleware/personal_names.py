@@ -11,7 +11,31 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Boolean, Date, DateTime, Text, Time
+from sqlalchemy import Boolean, Date, DateTime, Integer, Numeric, Text, Time, Uuid
+
+from .personal_words import (
+    FREE,
+    IN_A_MESSAGE,
+    IN_A_PERSON,
+    LOGINS,
+    MESSAGES,
+    NAMES,
+    NOT_CONTENT,
+    ONLY_PERSONS,
+    PARTIES,
+    PERSON_PARTS,
+    PERSONS,
+    PHRASES,
+    PLACES,
+    REFERENCES,
+    SECRET_IS_FINE,
+    SECRETS,
+    STAFF,
+    STRONG,
+    TEXT_ONLY,
+    THINGS,
+    WEAK,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,92 +52,6 @@ class Guess:
     sure: bool = True
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_STRONG: Final = (
-    ("user.contact.email", _words("email mail surel")),
-    (
-        "user.contact.phone_number",
-        _words("phone telephone telp telepon telpon hp handphone msisdn whatsapp mobile"),
-    ),
-    ("user.government_id", _words("nik ktp npwp passport paspor ssn kk sim")),
-    ("user.health_and_medical.insurance_beneficiary_id", _words("bpjs jkn")),
-    ("user.demographic.date_of_birth", _words("birth birthdate birthday birthplace dob lahir ultah")),
-    ("user.demographic.gender", _words("gender sex kelamin")),
-    ("user.demographic.religious_belief", _words("religion agama")),
-    ("user.demographic.marital_status", _words("marital")),
-    (
-        "user.health_and_medical",
-        _words(
-            "diagnosis diagnosa diagnoses complaint keluhan anamnesis anamnesa prescription resep allergy allergies "
-            "alergi medis symptom symptoms gejala"
-        ),
-    ),
-    ("user.location", _words("latitude longitude lat lng lon lintang bujur coordinates koordinat geolocation")),
-    ("user.contact.address", _words("address alamat")),
-    ("user.financial.account_number", _words("rekening iban norek")),
-    ("user.employment.salary", _words("salary gaji")),
-    ("user.biometric", _words("fingerprint biometric")),
-    ("user.account.username", _words("username")),
-    ("user.name", _words("fullname firstname lastname surname nickname")),
-    ("user.device.ip_address", _words("ip ipaddress ipaddr")),
-)
-_PHRASES: Final = (
-    ("user.financial.account_number", _words("bank account")),
-    ("user.financial.credit_card", _words("card number")),
-    ("user.device", _words("user agent")),
-    ("user.contact.phone_number", _words("no wa")),
-    ("user.contact.phone_number", _words("nomor wa")),
-    ("user.health_and_medical", _words("medical history")),
-)
-_NAMES: Final = _words("name nama names")
-_PERSON_PARTS: Final = _words("first last full middle maiden family given lengkap depan belakang panggilan")
-_PERSONS: Final = _words(
-    "customer pelanggan client klien patient pasien guardian wali doctor dokter nurse perawat courier kurir "
-    "driver supir user pengguna account akun member anggota person people orang employee karyawan pegawai staff "
-    "contact kontak recipient penerima sender pengirim buyer pembeli seller penjual owner pemilik student siswa "
-    "teacher guru profile profil lead subscriber pelapor applicant pelamar visitor tamu guest "
-    "passenger penumpang mother ibu father ayah author parent orangtua spouse beneficiary debtor borrower "
-    "resident warga citizen cashier kasir manager"
-)
-_THINGS: Final = _words(
-    "product produk store toko shop outlet branch cabang warehouse gudang company perusahaan organization "
-    "organisation organisasi tenant category kategori brand merek item barang city kota province provinsi country "
-    "negara region bank department departemen unit file template setting config configuration role permission "
-    "currency tag series event plan holiday menu page report queue device server host domain vendor hospital "
-    "clinic klinik school sekolah office kantor"
-)
-_NOT_CONTENT: Final = _words(
-    "hash hashed digest verified confirmed confirm count counts total enabled disabled id ids uuid type kind "
-    "format template status optin optout ix index token sent required provider class validated is has can allow "
-    "fee price cost limit quota visible length domain"
-)
-_PLACES: Final = ("user.contact", "user.location", "user.government_id", "user.financial", "user.name")
-"""Categories that a thing can have too: a shop has an address and a telephone."""
-
-_WEAK: Final = (
-    ("user.contact.address.city", _words("city kota kabupaten kecamatan kelurahan")),
-    ("user.contact.address.postal_code", _words("zip postal postcode kodepos")),
-    ("user.demographic.age", _words("age umur usia")),
-    ("user.biometric", _words("photo foto selfie avatar")),
-    ("user.employment", _words("occupation pekerjaan")),
-)
-_IN_A_PERSON: Final = (
-    ("user.government_id", _words("tax id")),
-    ("user.government_id", _words("tax number")),
-    ("user.government_id", _words("national id")),
-    ("user.health_and_medical.record_id", _words("record number")),
-)
-_FREE: Final = _words("note notes remark remarks comment comments catatan keterangan memo description deskripsi")
-_SECRETS: Final = _words("password passwd pwd passphrase sandi katasandi")
-_SECRET_IS_FINE: Final = _NOT_CONTENT | _words("reset changed expires expiry at salt policy hint attempts history")
-_ONLY_PERSONS: Final = (
-    "user.demographic",
-    "user.health_and_medical",
-    "user.government_id",
-)
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_A_WORD: Final = re.compile(r"[^a-z]+")
 
@@ -132,16 +70,19 @@ def guesses(table: Table, declared: Iterable[str], *, subject: str | None = None
     plain = [column for column in table.columns if _can_be_personal(column)]
     own = {column.name: _strong(column) for column in plain}
     about_persons = subject is not None or is_about_persons(table)
-    about_persons |= any(category.startswith(_ONLY_PERSONS) for category in own.values() if category)
-    about_things = not about_persons and bool(_head(table.name) & _THINGS)
+    about_persons |= any(category.startswith(ONLY_PERSONS) for category in own.values() if category)
+    about_things = not about_persons and bool(_head(table.name) & THINGS)
+    a_message = not about_persons and bool(frozenset(words(table.name)) & MESSAGES)
     found = []
     for column in plain:
         if column.name in known:
             continue
         category = own[column.name]
-        if category is not None and about_things and category.startswith(_PLACES):
+        if category is not None and about_things and category.startswith(PLACES):
             continue
         guess = Guess(column.name, category) if category else _in_context(column, about_persons=about_persons)
+        if guess is None and a_message:
+            guess = _in_a_message(column)
         if guess is not None:
             found.append(guess)
     return found
@@ -149,7 +90,23 @@ def guesses(table: Table, declared: Iterable[str], *, subject: str | None = None
 
 def is_about_persons(table: Table) -> bool:
     """Whether the table's name ends in a word for a person: ``customer``, ``tbl_pasien``, ``users``."""
-    return bool(_head(table.name) & _PERSONS)
+    return bool(_head(table.name) & PERSONS)
+
+
+def is_about_staff(table: Table) -> bool:
+    """Whether those persons work with the application, rather than being whom it is about: ``users``, ``dokter``."""
+    return bool(_head(table.name) & STAFF)
+
+
+def is_reference(table: Table) -> bool:
+    """Whether the table's name is that of a list which is the same for everybody: ``provinsi``, ``currency``."""
+    return bool(_head(table.name) & REFERENCES)
+
+
+def is_login(table: Table) -> bool:
+    """Whether somebody can sign in by it: it has an e-mail address, user name or telephone, and a password."""
+    said = [frozenset(words(column.name)) for column in table.columns if not isinstance(column.type, Date | DateTime)]
+    return any(one & SECRETS for one in said) and any(one & LOGINS and not one & NOT_CONTENT for one in said)
 
 
 def free_texts(table: Table, declared: Iterable[str]) -> list[str]:
@@ -162,7 +119,7 @@ def free_texts(table: Table, declared: Iterable[str]) -> list[str]:
         and not column.foreign_keys
         and isinstance(column.type, Text)
         and words(column.name)
-        and words(column.name)[-1] in _FREE
+        and words(column.name)[-1] in FREE
     ]
 
 
@@ -173,8 +130,8 @@ def clear_passwords(table: Table) -> list[str]:
         for column in table.columns
         if not isinstance(column.type, Boolean | Date | DateTime)
         and not column.foreign_keys
-        and set(words(column.name)) & _SECRETS
-        and not set(words(column.name)) & _SECRET_IS_FINE
+        and set(words(column.name)) & SECRETS
+        and not set(words(column.name)) & SECRET_IS_FINE
     ]
 
 
@@ -186,19 +143,21 @@ def _strong(column: Column[object]) -> str | None:
     """The category that the name alone says, whatever the table."""
     said = words(column.name)
     found = frozenset(said)
-    for category, together in _PHRASES:
-        if together <= found and not found & (_NOT_CONTENT - together):
+    for category, together in PHRASES:
+        if together <= found and not found & (NOT_CONTENT - together):
             return category
-    if found & _NOT_CONTENT or ("mail" in found and found & {"server", "subject", "queue"}):
+    if found & NOT_CONTENT or ("mail" in found and found & {"server", "subject", "queue"}):
         return None
-    for category, any_of in _STRONG:
+    for category, any_of in STRONG:
         if not found & any_of:
             continue
         if isinstance(column.type, Date | DateTime) and category != "user.demographic.date_of_birth":
             return None  # phone_changed_at
+        if category in TEXT_ONLY and isinstance(column.type, Integer | Numeric | Uuid):
+            continue  # alamat as a number leads to a row of another table
         if category == "user.contact.address" and found & {"ip", "email"}:
             continue
-        if category == "user.contact.phone_number" and "mobile" in found and len(found - _words("mobile number no")):
+        if category == "user.contact.phone_number" and "mobile" in found and found - {"mobile", "number", "no"}:
             continue  # mobile_app
         return "user.device.ip_address" if "ip" in found else category
     return None
@@ -210,19 +169,31 @@ def _in_context(column: Column[object], *, about_persons: bool) -> Guess | None:
     found = frozenset(said)
     if isinstance(column.type, Date | DateTime):
         return None
-    if found & _NAMES and not found & _NOT_CONTENT and not found & _THINGS:
-        rest = found - _NAMES
-        if rest & (_PERSON_PARTS | _PERSONS) or (about_persons and not rest - _words("display legal sort print")):
+    if found & NAMES and not found & NOT_CONTENT and not found & THINGS:
+        rest = found - NAMES
+        if rest & (PERSON_PARTS | PERSONS) or (about_persons and not rest - {"display", "legal", "sort", "print"}):
             return Guess(column.name, "user.name")
+    if said and found <= PARTIES and not isinstance(column.type, Integer | Numeric | Uuid):
+        return Guess(column.name, "user.name", sure=False)
     if not about_persons:
         return None
-    for category, together in _IN_A_PERSON:
+    for category, together in IN_A_PERSON:
         if together <= found:
             return Guess(column.name, category)
-    if found & _NOT_CONTENT:
+    if found & NOT_CONTENT:
         return None
-    for category, any_of in _WEAK:
+    for category, any_of in WEAK:
         if found & any_of:
+            return Guess(column.name, category, sure=False)
+    return None
+
+
+def _in_a_message(column: Column[object]) -> Guess | None:
+    """To whom a message goes, and what it says."""
+    if isinstance(column.type, Date | DateTime | Integer | Uuid):
+        return None
+    for category, any_of in IN_A_MESSAGE:
+        if set(words(column.name)) <= any_of:
             return Guess(column.name, category, sure=False)
     return None
 
