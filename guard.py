@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from anyio import to_thread
 from sqlalchemy import func, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .access_policies.policies import Policies
@@ -24,19 +25,26 @@ from .database import PLATFORM, own_engine, own_url, trail_url
 from .encryption.file_provider import FileKeyProvider
 from .encryption.keyring import Keyring
 from .encryption.models import key as key_table
-from .errors import ConfigurationError
+from .errors import ConfigurationError, DeclarationError
 from .middleware.access import Actor
 from .middleware.admission import Admission
 from .middleware.asgi import AmanahMiddleware
 from .middleware.declare import build
+from .middleware.declared_sql import normal
 from .middleware.first_sight import FirstSight
+from .middleware.fixed_tenant import only
 from .middleware.guessed import confirmed
 from .middleware.hooks import Gate
 from .middleware.https import Transport
 from .middleware.identify import Identity
 from .middleware.jobs import JobAccess
+from .middleware.observing import Observing
+from .middleware.observing_gate import ObservingGate
+from .middleware.posture import EVERYTHING, Posture, take_up
+from .middleware.report_text import read_report
 from .middleware.resuming import Resuming
 from .middleware.routes import RouteTable
+from .middleware.sightings import Notebook, lost
 from .middleware.silences import Silences
 from .settings import Settings
 from .tenants.directory import Directory
@@ -45,6 +53,7 @@ from .tenants.versions import VersionReader
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
+    from datetime import date
 
     from sqlalchemy import Connection, Engine, MetaData
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,6 +72,9 @@ class Guard:
 
     ``silenced``, in each of the constructors: findings of `amanah doctor` that need not be told, with the reason:
     ``{"AMN-D003": "…", "AMN-D001 customer.nickname": "…"}``. It changes nothing of what is enforced.
+
+    ``fixed_tenant``: the application has no tenant column, and all its data is this one tenant's. Every table that is
+    not `shared` is protected, and nobody of another tenant is let in.
     """
 
     def __init__(
@@ -80,9 +92,11 @@ class Guard:
         settings: Settings,
         transport: Transport,
         development: bool,
+        fixed_tenant: str | None = None,
         silenced: Mapping[str, str] | None = None,
+        observing: Observing | None = None,
     ) -> None:
-        """Use `development` or `production`. Raises `DeclarationError` and `ConfigurationError`."""
+        """Use one of the named constructors. Raises `DeclarationError` and `ConfigurationError`."""
         app_engine = _sync(engine)
         url = app_engine.url
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
@@ -90,8 +104,12 @@ class Guard:
         self.metadata = metadata
         self.silences = Silences(silenced or {})
         self.declarations = tuple(one for said in declarations for one in (said if isinstance(said, list) else [said]))
-        self.register = build(metadata, self.declarations, tenant_column)
+        self.fixed_tenant = fixed_tenant
+        self.register = build(metadata, self.declarations, tenant_column, fixed_tenant=fixed_tenant)
         self.routes = RouteTable(routes)
+        self.posture = observing
+        if observing is not None:
+            observing.take_in(self.register, self.routes.routes)
         self.settings = settings
         self.is_development = development
         self.engine = own_engine(url)
@@ -110,8 +128,9 @@ class Guard:
             first_sight=FirstSight(self.engine, first_sight),
         )
         self.writer = TrailWriter(self.trail_engine, capacity=settings.trail_queue)
+        self.notebook = None if observing is None else Notebook(self.writer)
         self.sequencer = Sequencer(self.engine, self.trail_engine, signer, checkpoints=settings.checkpoints)
-        self._identify = identify
+        self._identify = only(fixed_tenant, identify)
         self._transport = transport
         self._lock = threading.Lock()
         self._started = False
@@ -119,7 +138,12 @@ class Guard:
         self.resuming = Resuming(
             engine=self.engine, keyring=self.keyring, admission=self.admission, writer=self.writer, staging=staging
         )
-        Gate(self.register, staging).protect(app_engine)
+        gate = (
+            Gate(self.register, staging)
+            if observing is None or self.notebook is None
+            else ObservingGate(self.register, staging, observing, self.notebook)
+        )
+        gate.protect(app_engine)
 
     @classmethod
     def development(
@@ -132,6 +156,7 @@ class Guard:
         declarations: Iterable[Declaration | list[Declaration]] = (),
         tenant_column: str = "tenant_id",
         first_sight: FirstSightPolicy = "refuse",
+        fixed_tenant: str | None = None,
         state: str | os.PathLike[str] = ".amanah",
         silenced: Mapping[str, str] | None = None,
     ) -> Self:
@@ -154,6 +179,7 @@ class Guard:
             declarations=declarations,
             tenant_column=tenant_column,
             first_sight=first_sight,
+            fixed_tenant=fixed_tenant,
             provider=FileKeyProvider(settings.key_file),
             signer=SignerKey.load(settings.signer_file),
             settings=settings,
@@ -173,6 +199,7 @@ class Guard:
         declarations: Iterable[Declaration | list[Declaration]] = (),
         tenant_column: str = "tenant_id",
         first_sight: FirstSightPolicy = "refuse",
+        fixed_tenant: str | None = None,
         settings: Settings | None = None,
         provider: KeyProvider | None = None,
         silenced: Mapping[str, str] | None = None,
@@ -191,6 +218,7 @@ class Guard:
             declarations=declarations,
             tenant_column=tenant_column,
             first_sight=first_sight,
+            fixed_tenant=fixed_tenant,
             provider=provider or FileKeyProvider(settings.key_file),
             signer=SignerKey.load(settings.signer_file),
             settings=settings,
@@ -199,19 +227,73 @@ class Guard:
             silenced=silenced,
         )
 
+    @classmethod
+    def observing(
+        cls,
+        *,
+        until: date | None = None,
+        enforce: Iterable[str] = (),
+        metadata: MetaData,
+        engine: Engine | AsyncEngine,
+        identify: Identify,
+        routes: Iterable[Route],
+        declarations: Iterable[Declaration | list[Declaration]] = (),
+        tenant_column: str = "tenant_id",
+        first_sight: FirstSightPolicy = "refuse",
+        fixed_tenant: str | None = None,
+        settings: Settings | None = None,
+        provider: KeyProvider | None = None,
+        silenced: Mapping[str, str] | None = None,
+    ) -> Self:
+        """The road to `production`, with its other arguments: what would be refused is recorded and let pass.
+
+        ``until``: the last day (UTC), at most 92 days from now; afterwards everything is enforced. ``enforce``: the
+        resources that are enforced already. Those with a sealed column always are. Guesses of `amanah init` are taken,
+        except about what is enforced. Raises `ConfigurationError` for a last day that is missing or too far and for a
+        resource that nobody declared.
+        """
+        settings = settings or Settings.from_environment()
+        posture = Observing(until, enforce)
+        routes = tuple(routes)
+        declared = tuple(one for said in declarations for one in (said if isinstance(said, list) else [said]))
+        named = posture.enforced
+        confirmed([d for d in declared if (d.resource or d.table) in named], [r for r in routes if r.resource in named])
+        return cls(
+            metadata=metadata,
+            engine=engine,
+            identify=identify,
+            routes=routes,
+            declarations=declared,
+            tenant_column=tenant_column,
+            first_sight=first_sight,
+            fixed_tenant=fixed_tenant,
+            provider=provider or FileKeyProvider(settings.key_file),
+            signer=SignerKey.load(settings.signer_file),
+            settings=settings,
+            transport=Transport(trusted_proxies=settings.trusted_proxies, hosts=settings.hosts),
+            development=False,
+            silenced=silenced,
+            observing=posture,
+        )
+
     # -- requests ----------------------------------------------------------------------------------------------------
 
     def wrap(self, app: ASGIApp, *, console: str | None = None) -> ASGIApp:
         """``app`` behind the gates. ``console``: the path under which the web pages are served beside it, if any."""
-        guarded: ASGIApp = self.guarded(app, self.routes, self._identify)
+        guarded: ASGIApp = self.guarded(app, self.routes, self._identify, observing=self.posture)
         if console is not None:
             from .console import mount
 
             guarded = mount(self, guarded, console)
         return _Running(guarded, self)
 
-    def guarded(self, app: ASGIApp, routes: RouteTable, identify: Identify) -> AmanahMiddleware:
-        """``app`` behind the HTTP gate with its own routes and its own answer to who is asking."""
+    def guarded(
+        self, app: ASGIApp, routes: RouteTable, identify: Identify, *, observing: Observing | None = None
+    ) -> AmanahMiddleware:
+        """``app`` behind the HTTP gate with its own routes and its own answer to who is asking.
+
+        ``observing``: what is not enforced of it is only observed. Amanah's own pages never are.
+        """
         return AmanahMiddleware(
             app,
             routes=routes,
@@ -220,7 +302,19 @@ class Guard:
             recorder=self.writer,
             transport=self._transport,
             development=self.is_development,
+            observing=observing,
+            notebook=self.notebook if observing is not None else None,
         )
+
+    def declared_sql(self, name: str, sql: str, columns: Mapping[str, str] | None = None) -> None:
+        """Let the application execute ``sql``, a report that it keeps as text, inside the walls.
+
+        ``columns``: result column → ``table.column`` for each personal column that the report shows. All other raw SQL
+        on a protected table stays refused. Raises `DeclarationError` for a text that cannot be walled.
+        """
+        report = read_report(self.register, name, sql, columns or {})
+        if self.register.reports.setdefault(normal(sql), report) is not report:
+            raise DeclarationError(detail=f"the report {name} is declared twice")
 
     # -- work outside a request --------------------------------------------------------------------------------------
 
@@ -258,22 +352,24 @@ class Guard:
         self.keyring.provision(connection, PLATFORM)
 
     def create_tenant(
-        self, tenant_id: str, name: str, *, template: str, admin: str, operator: str = "operator"
+        self, tenant_id: str, name: str, *, template: str, admin: str | None, operator: str = "operator"
     ) -> None:
         """A tenant with its roles, purposes and rules, its keys and its first owner, in one transaction with its entry.
 
-        ``admin`` is the application's account id of the first owner. Raises `InvalidInput`.
+        ``admin`` is the application's account id of the first owner; None leaves the tenant without one for now. Raises
+        `InvalidInput`.
         """
         with self.engine.begin() as connection:
             self.provision_platform(connection)
             self.directory.create_tenant(connection, tenant_id, name, template)
             self.policies.install(connection, tenant_id, template)
             self.keyring.provision(connection, tenant_id)
-            self.directory.add_member(connection, tenant_id, admin)
-            self.directory.grant(
-                connection, tenant_id, admin, "owner", reason="first owner of the tenant", granted_by=operator
-            )
-            detail = {"act": "tenant.create", "template": template, "member": admin}
+            detail = {"act": "tenant.create", "template": template}
+            if admin is not None:
+                reason = "first owner of the tenant"
+                self.directory.add_member(connection, tenant_id, admin)
+                self.directory.grant(connection, tenant_id, admin, "owner", reason=reason, granted_by=operator)
+                detail["member"] = admin
             self.note_act(connection, tenant_id, operator, detail)
 
     def note_act(
@@ -295,17 +391,41 @@ class Guard:
 
     # -- its life ----------------------------------------------------------------------------------------------------
 
+    @property
+    def started(self) -> bool:
+        """Whether the background work runs."""
+        return self._started
+
     def start(self) -> None:
-        """Begin to sequence the trail in the background. Called by the wrapped app; harmless to repeat."""
+        """Begin to sequence the trail in the background. Called by the wrapped app; harmless to repeat.
+
+        Not on an event loop's thread: what is enforced is written down, and less than before is recorded.
+        """
         with self._lock:
-            if not self._started:
-                self._started = True
-                self.sequencer.start()
+            if self._started:
+                return
+            self._started = True
+            self.sequencer.start()
+        if not self.is_development:
+            self._take_up()
+
+    def _take_up(self) -> None:
+        """Write down what is enforced from now on."""
+        now = self.posture
+        new = Posture(frozenset({EVERYTHING}), None) if now is None else Posture(now.enforced, now.until)
+        resources = {t.resource for t in self.register.tables.values()}
+        resources |= {route.resource for route in self.routes.routes if route.resource}
+        try:
+            take_up(self.engine, new, resources)
+        except SQLAlchemyError as error:
+            lost("the record of what is enforced", error)
 
     def close(self) -> None:
         """Write out what waits, stop the background threads, close the connections. What comes later is refused."""
         with self._lock:
             self._started = False
+        if self.notebook is not None:
+            self.notebook.flush()
         self.writer.close()
         self.sequencer.close()  # also one that only ran once holds the lease, for which a server would wait
         self.versions.close()
@@ -321,7 +441,8 @@ class _Running:
         self.guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.guard.start()
+        if not self.guard.started:
+            await to_thread.run_sync(self.guard.start)
         if scope["type"] != "lifespan":
             await self.app(scope, receive, send)
             return

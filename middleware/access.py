@@ -72,6 +72,7 @@ class Access:
 
     ``refusal`` is set by the SQL gate when it stops a statement, so that the HTTP gate can answer with the reason
     whatever the application made of the exception; ``changed``, when it lets a change be committed.
+    ``would_be_refused`` is why the access would not have been let in, where that is only observed.
     """
 
     __slots__ = (
@@ -99,6 +100,7 @@ class Access:
         "route",
         "snapshot",
         "tenant",
+        "would_be_refused",
     )
 
     def __init__(
@@ -135,6 +137,7 @@ class Access:
         self.snapshot = snapshot
         self.refusal: AmanahError | None = None
         self.changed = False
+        self.would_be_refused: AmanahError | None = None
         self.notes = Notes()
         self._cipher = cipher
         self._platform = platform
@@ -162,10 +165,14 @@ class Access:
         return decision
 
     def sight(self, field: Field) -> Sight:
-        """How this access sees ``field``: two questions to the policy, remembered for the access."""
+        """How this access sees ``field``: two questions to the policy, remembered for the access.
+
+        Sign-in has no policy: it sees the plain columns that are named for it, such as a password's hash.
+        """
         known = self._sights.get(field)
         if known is None or self._closed:
-            if self.may(field.name, "read").allow:
+            named = self.kind == "sign_in" and not self._closed and field.platform and not field.sealed
+            if named or self.may(field.name, "read").allow:
                 known = Sight.CLEAR
             elif self.may(field.name, "read_masked").allow:
                 known = Sight.MASKED

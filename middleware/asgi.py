@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from .exchange import Gate
 from .exchange_http import HttpExchange
+from .exchange_observed import ObservedHttp, ObservedWebSocket
 from .exchange_websocket import WebSocketExchange
 from .identify import adapt
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from .admission import Admission
     from .https import Transport
     from .identify import Identify
+    from .observing import Observing
     from .recording import Recorder
     from .routes import RouteTable
+    from .sightings import Notebook
 
 
 class AmanahMiddleware:
@@ -36,17 +39,28 @@ class AmanahMiddleware:
         recorder: Recorder,
         transport: Transport,
         development: bool = False,
+        observing: Observing | None = None,
+        notebook: Notebook | None = None,
     ) -> None:
-        """``development`` adds the missing declaration or grant to refusals. Raises `ConfigurationError`."""
+        """``development`` adds the missing declaration or grant to refusals.
+
+        ``observing``: what is not enforced yet is let pass, and ``notebook`` takes what would be refused. Raises
+        `ConfigurationError`.
+        """
         if not callable(app):
             raise ConfigurationError(detail="the application is no ASGI callable")
         self.app = app
         self.gate = Gate(app, routes, adapt(identify), admission, recorder, transport, development)
+        self._observing = observing
+        self._notebook = notebook
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Guard one connection. Raises `ConfigurationError` for a kind that has no guard."""
         kind = scope["type"]
-        if kind == "http":
+        if kind in {"http", "websocket"} and self._notebook is not None and self._lets_pass(scope):
+            observed = ObservedHttp if kind == "http" else ObservedWebSocket
+            await observed(self.gate, self._notebook, scope, receive, send).run()
+        elif kind == "http":
             await HttpExchange(self.gate, scope, receive, send).run()
         elif kind == "websocket":
             await WebSocketExchange(self.gate, scope, receive, send).run()
@@ -56,3 +70,8 @@ class AmanahMiddleware:
             raise ConfigurationError(
                 detail=f"connections of the kind {kind!r:.40} are not guarded, so they are refused"
             )
+
+    def _lets_pass(self, scope: Scope) -> bool:
+        """Whether this connection is only observed."""
+        observing = self._observing
+        return observing is not None and observing.lets_pass(self.gate.routes.match_scope(scope))

@@ -27,12 +27,12 @@ from sqlalchemy.sql.elements import ColumnClause, ColumnElement, Grouping, Label
 from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause, TableValuedAlias
 
-from ..errors import RawSqlRefused, SealedUseRefused, SealedWriteRefused
+from ..errors import AmanahError, RawSqlRefused, SealedUseRefused, SealedWriteRefused, TableShadowed
 from .access import current
 from .declared_sql import DeclaredText
 from .personal import Bound, IndexToken, Personal, Search
 from .raw import STRING_RUNNERS, check_raw
-from .shape import Shape, refuse
+from .shape import Shape, refuse, rehearsing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,11 +51,20 @@ SIGN_IN = "amanah:sign_in"
 """The statement hint by which compiled forms made under a sign-in access are kept apart in SQLAlchemy's cache."""
 
 
-def protect_dialect(dialect: Dialect, register: Register) -> None:
-    """Give ``dialect`` (of one engine) a compiler that knows ``register``."""
+def protect_dialect(dialect: Dialect, register: Register, enforced: Callable[[], Register] | None = None) -> None:
+    """Give ``dialect`` (of one engine) a compiler that knows ``register``.
+
+    ``enforced``: the part of it that is enforced at this moment, where the guard observes the rest. Each statement is
+    then compiled under that part, and beside it, to see what would be refused, under all of it (`rehearsal`).
+    """
     base = dialect.statement_compiler
-    if not issubclass(base, GuardedCompiler):
-        dialect.statement_compiler = type(f"Guarded{base.__name__}", (GuardedCompiler, base), {"register": register})
+    if issubclass(base, GuardedCompiler):
+        return
+    guarded = type(f"Guarded{base.__name__}", (GuardedCompiler, base), {"register": register})
+    if enforced is not None:
+        known = {"enforced": staticmethod(enforced), "rehearsal": guarded}
+        guarded = type(f"Observing{base.__name__}", (guarded,), known)
+    dialect.statement_compiler = guarded
 
 
 def _tenant_now(table: Protected) -> Callable[[], Any]:
@@ -100,10 +109,15 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
     """Mixed in before a dialect's compiler class."""
 
     register: Register
+    enforced: Callable[[], Register] | None = None
+    rehearsal: type[GuardedCompiler]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Compilation happens inside SQLAlchemy's constructor, so our state comes first."""
+        if self.enforced is not None:
+            self.register = self.enforced()
         self.amanah_shape = Shape()
+        self._doubts: list[AmanahError] = []
         self._allowed: list[Any] = []
         self._exists = False
         self._in_exists: list[bool] = []
@@ -114,9 +128,19 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         self._loose: set[str] = set()
         self._names_results: Any = ()
         super().__init__(*args, **kwargs)
+        if self._doubts and self.amanah_shape.tables:
+            refuse(self._doubts[0])
         if self._loose & self._from_names and any(t.fields for t in self.amanah_shape.tables.values()):
             # PostgreSQL takes the name of a FROM for the whole row: every column of it, unseen.
             refuse(RawSqlRefused(name=min(self._loose & self._from_names)))
+
+    def _field(self, element: Any) -> Field | None:
+        """The field, if ``element`` is a personal column itself; None for one that is only observed."""
+        field = _personal(element)
+        return None if field is None or self._observed(field) else field
+
+    def _observed(self, field: Field) -> bool:
+        return self.register.lenient and self.register.by_name(field.table.name) is None
 
     # -- 1. the wall --------------------------------------------------------------------------------------------------
 
@@ -192,6 +216,8 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def _check_outsider(self, table: Any) -> None:
         """A table that nobody declared could be a view over a protected one, or hold what should be protected."""
+        if self.register.lenient:
+            return
         folded = table.name.lower()
         schema = (getattr(table, "schema", None) or "").lower()
         if folded not in self.register.shared and not (
@@ -206,13 +232,16 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         return super().visit_alias(alias, asfrom=asfrom, **kw)
 
     def visit_cte(self, cte: Any, *args: Any, **kw: Any) -> Any:
-        """Remember under which names rows stand in this statement."""
-        self._remember(cte.name)
+        """Remember under which names rows stand in this statement. None stands in for a parent of the wall's."""
+        name = self._remember(cte.name)
+        if self.register.leads_to(name):
+            refuse(TableShadowed(name=name))
         return super().visit_cte(cte, *args, **kw)
 
-    def _remember(self, name: Any) -> None:
-        known = self._truncated_identifier("alias", name) if isinstance(name, _truncated_label) else name
-        self._from_names.add(str(known).lower())
+    def _remember(self, name: Any) -> str:
+        known = str(self._truncated_identifier("alias", name) if isinstance(name, _truncated_label) else name).lower()
+        self._from_names.add(known)
+        return known
 
     def visit_table_valued_column(self, element: Any, **kw: Any) -> str:
         """A whole row as one value is every column of it, unseen."""
@@ -303,7 +332,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         for raw in columns:
             if not isinstance(raw, FromClause):
                 self.amanah_shape.named.update(
-                    f for part in visitors.iterate(raw) if (f := _personal(part)) is not None
+                    f for part in visitors.iterate(raw) if (f := self._field(part)) is not None
                 )
 
     def visit_unary(self, unary: Any, **kw: Any) -> str:
@@ -331,7 +360,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def _check_place(self, cells: list[Any], *, shown: bool) -> None:
         """In the result every cell carries its own field; in a subquery the first SELECT's column speaks for all."""
-        fields = [_personal(cell) for cell in cells]
+        fields = [self._field(cell) for cell in cells]
         present = {field for field in fields if field is not None}
         if not present:
             return
@@ -342,7 +371,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def _refuse_sealed(self, columns: Any, construct: str) -> None:
         for column in columns:
-            field = _personal(_plain(column))
+            field = self._field(_plain(column))
             if field is not None and field.sealed:
                 refuse(SealedUseRefused(field=field.name, construct=construct))
 
@@ -357,7 +386,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
     ) -> Any:
         """An output column: bound to its row at the top, passed on by a subquery, refused in a scalar subquery."""
         plain = _plain(column)
-        field = _personal(plain)
+        field = self._field(plain)
         label = super()._label_select_column
         allowed = None
         if self._in_exists and self._in_exists[-1] and not populate_result_map:
@@ -383,7 +412,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
             if not (column.name == "*" and self._allowed and self._allowed[-1] in (_COUNT, _ANY)):
                 self._check_fragment(str(column.name))
             return super().visit_column(column, *args, **kw)
-        field = _personal(column)
+        field = self._field(column)
         if field is None:
             self._check_stranger(column)
         elif not (self._allowed and (self._allowed[-1] is column or self._allowed[-1] is _ANY)):
@@ -406,7 +435,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         while isinstance(source, AliasedReturnsRows):
             source = source.element
         if source is None:
-            check_raw(self.register, name, fragment=True)
+            self._check_words(name)
         elif isinstance(source, TableClause):
             protected = self.register.by_name(source.name)
             field = protected.column_named(name) if protected is not None else None
@@ -415,19 +444,19 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def visit_label(self, label: Any, *args: Any, within_columns_clause: bool = False, **kw: Any) -> str:
         """ORDER BY and GROUP BY a label of a personal column work on the column, not on what was bound to it."""
-        if not within_columns_clause and _personal(_plain(label)) is not None:
+        if not within_columns_clause and self._field(_plain(label)) is not None:
             return self.process(_plain(label), **{k: v for k, v in kw.items() if k == "ambiguous_table_name_map"})
         return super().visit_label(label, *args, within_columns_clause=within_columns_clause, **kw)
 
     def visit_function(self, func: Any, *args: Any, **kw: Any) -> str:
         """COUNT asks for presence only. Functions that carry out a string as SQL are refused like raw SQL."""
-        if func.name.lower().startswith(STRING_RUNNERS):
+        if func.name.lower().startswith(STRING_RUNNERS) and not self.register.empty:
             refuse(RawSqlRefused(name=func.name.lower()))
         if func.name.lower() == "count":
             clauses = list(func.clauses)
             if len(clauses) == 1:
                 column = _plain(clauses[0])
-                if (field := _personal(column)) is not None:
+                if (field := self._field(column)) is not None:
                     self.amanah_shape.presence.add(field)
                     return self._counting(column, func, *args, **kw)
                 if getattr(column, "is_literal", False):
@@ -445,13 +474,13 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         """Equality and membership of a searchable column go to its search column; IS NULL works on the ciphertext."""
         operator = kw.get("override_operator") or binary.operator
         left, right = _plain(binary.left), _plain(binary.right)
-        field = _personal(left)
+        field = self._field(left)
         if operator in _NULLNESS and field is not None and isinstance(right, Null):
             self.amanah_shape.presence.add(field)
             return super().visit_column(left, **_column_kw(kw)) + _NULLNESS[operator]
         if operator in _EQUALITY:
             if field is None:
-                left, right, field = right, left, _personal(right)
+                left, right, field = right, left, self._field(right)
             if field is not None and field.sealed:
                 return self._equality(field, left, right, _EQUALITY[operator], kw)
         if operator in _MEMBERSHIP and field is not None and field.sealed and isinstance(right, BindParameter):
@@ -461,7 +490,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
     def _equality(self, field: Field, column: Any, other: Any, sign: str, kw: dict[str, Any]) -> str:  # noqa: RET503
         if isinstance(other, BindParameter):
             return self._index(field, column, kw) + sign + self._token(field, other, kw)
-        second = _personal(other)
+        second = self._field(other)
         if second is not None and second.sealed and second.domain == field.domain and second.platform == field.platform:
             return self._index(field, column, kw) + sign + self._index(second, other, kw)
         refuse(SealedUseRefused(field=field.name, construct="a comparison with an expression"))
@@ -547,12 +576,27 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def visit_extract(self, extract: Any, **kw: Any) -> str:
         """``EXTRACT(field FROM …)``: the field is one word."""
-        if not str(extract.field).isidentifier():
+        if not str(extract.field).isidentifier() and not self.register.empty:
             refuse(RawSqlRefused(name="EXTRACT"))
         return super().visit_extract(extract, **kw)
 
+    def _check_words(self, text: str) -> None:
+        """Raw SQL inside a statement. While observing, a personal column's name may be that of another table's column.
+
+        It is refused where the statement turns out to touch something enforced; naming a table is refused at once.
+        """
+        if not self.register.lenient:
+            check_raw(self.register, text, fragment=True)
+            return
+        check_raw(self.register, text, fragment=False)
+        try:
+            with rehearsing():
+                check_raw(self.register, text, fragment=True)
+        except AmanahError as doubt:
+            self._doubts.append(doubt)
+
     def _check_fragment(self, text: str) -> None:
-        check_raw(self.register, text, fragment=True)
+        self._check_words(text)
         self._loose.update(re.findall(r"[^\W\d][\w$]*", text.lower()))
 
     # -- the cell with its place ---------------------------------------------------------------------------------------
@@ -560,7 +604,9 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
     def visit_amanah_bound(self, bound: Bound, **kw: Any) -> str:
         """Field id, key parts, subject and stored value, each of the first three as a netstring."""
         column = bound.column
-        field = _personal(column)
+        if bound.type.field is not None and self._observed(bound.type.field):
+            return self.process(column, **_column_kw(kw))  # as it stands in the database
+        field = self._field(column)
         if field is None and not bound.type.sealed and bound.type.field is not None:
             # An expression over governed columns: those in it were noted as probes, so who gets here sees them in
             # clear.

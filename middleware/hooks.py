@@ -40,14 +40,14 @@ from .fields import key_text
 from .keys import INTERNAL
 from .pending import Pending
 from .raw import check_raw
-from .sessions import OWNER, own
+from .sessions import OWNER, expect, let_go, own
 from .shape import demand_tenant, refuse
 from .writes import delicate, key_binds, prepare, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Engine, ExceptionContext
+    from sqlalchemy import Connection, Dialect, Engine, ExceptionContext
 
     from ..audit.staging import Staging
     from .fields import Protected, Register
@@ -63,7 +63,7 @@ class Gate:
 
     def __init__(self, register: Register, staging: Staging) -> None:
         """``register`` says what is protected, ``staging`` takes the entries of what was written."""
-        self.register = register
+        self._declared = register
         self._staging = staging
         self._pending: WeakKeyDictionary[Connection, Pending] = WeakKeyDictionary()
         self._counted: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
@@ -74,7 +74,7 @@ class Gate:
         """Listen to ``engine`` and give its dialect the guarded compiler. Calling it again does nothing."""
         if event.contains(engine, "before_cursor_execute", self.before_cursor_execute):
             return
-        protect_dialect(engine.dialect, self.register)
+        self._protect_dialect(engine.dialect)
         engine.hide_parameters = True
         event.listen(engine, "before_execute", self.before_execute, retval=True)
         event.listen(engine, "before_cursor_execute", self.wall_report, retval=True)
@@ -95,6 +95,14 @@ class Gate:
         ):
             event.listen(engine, name, getattr(self, name))
         _listen_to_sessions()
+
+    @property
+    def register(self) -> Register:
+        """What is enforced now."""
+        return self._declared
+
+    def _protect_dialect(self, dialect: Dialect) -> None:
+        protect_dialect(dialect, self._declared)
 
     def _of(self, connection: Connection) -> Pending:
         known = self._pending.get(connection)
@@ -228,7 +236,7 @@ class Gate:
             if set(shape.columns) & delicate(table) - pending.looked_at:
                 refuse(SealedWriteRefused(field=table.name, detail="it sets more columns than it names"))
             pending.prepared = None
-        if _autocommits(connection):
+        if autocommits(connection):
             refuse(AutocommitRefused())
         pending.context = context
         rows, subjects, count = _rows_of(table, context)
@@ -450,7 +458,7 @@ def _where_names(table: Protected, context: Any) -> dict[str, str]:
     return names
 
 
-def _autocommits(connection: Connection) -> bool:
+def autocommits(connection: Connection) -> bool:
     """Whether a change would be durable by itself: by SQLAlchemy's isolation level, or by the driver's own setting."""
     level = connection.get_execution_options().get("isolation_level")
     if level is None:
@@ -488,13 +496,18 @@ def _listen_to_sessions() -> None:
 
 
 def _after_begin(session: Session, transaction: Any, connection: Connection) -> None:
-    if issubclass(connection.dialect.statement_compiler, GuardedCompiler):
+    compiler = connection.dialect.statement_compiler
+    if not issubclass(compiler, GuardedCompiler):
+        return
+    if compiler.enforced is not None and compiler.enforced().lenient:
+        expect(session, connection)
+    else:
         own(session)
 
 
 def _do_orm_execute(state: Any) -> None:
-    if state.session.info.get(OWNER) is not None:
+    if state.session.info.get(OWNER) is not None and not let_go(state.session):
         own(state.session)
 
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "autocommits"]

@@ -1,11 +1,11 @@
-"""The gate's own table, in the application's database: which hand-overs were taken up.
+"""The gate's own tables, in the application's database: which hand-overs were taken up, and what is enforced.
 
 Instants are whole microseconds since 1970-01-01 UTC.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, String, Table
+from sqlalchemy import BigInteger, Column, Index, String, Table, Text
 
 from ..database import TENANT_ID, core
 
@@ -18,3 +18,14 @@ used_handoff = Table(
     Index("ix_amanah_used_handoff_expires_at", "expires_at"),
 )
 """One row per hand-over that was taken up. It is removed a while after the hand-over's own time is over."""
+
+posture = Table(
+    "amanah_posture",
+    core,
+    Column("name", String(16), primary_key=True),
+    Column("enforced", Text, nullable=False),
+    Column("until", String(10)),
+    Column("at", BigInteger, nullable=False),
+)
+"""One row: the resources that the guard enforced when it last started, a line each ("*": all), and the last day of
+observing the others (ISO 8601)."""

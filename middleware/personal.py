@@ -21,7 +21,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
 
 from ..encryption.netstrings import after
-from ..errors import DeclarationError, SealedWriteRefused
+from ..errors import DeclarationError, ObservingEnded, SealedWriteRefused
 from .access import Sight, require
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
     from .fields import Field, Register
+    from .observing import Observing
 
 
 class Sealed(bytes):
@@ -54,7 +55,8 @@ class Personal(TypeDecorator[Any]):
         search: ``"exact"`` lets == and in_() find values, by keyed tokens in a column ``<name>_ix``.
         normalise: what is the same for the search ("phone", "email", "casefold", "digits").
         domain: columns that are joined with each other share a search domain; default: the column itself.
-        platform: sign-in searches this column before the tenant is known, so its tokens are the platform's.
+        platform: sign-in searches this column before the tenant is known, so its tokens are the platform's. A governed
+            column (a login name, a password's hash) is seen by sign-in too.
         mask: a name from `masks`; default: by category and type.
         id: the field's id for ever; default: ``table.column``. Give the old one when you rename table or column.
     """
@@ -144,21 +146,30 @@ class Personal(TypeDecorator[Any]):
 
         return process
 
-    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str] | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """No personal value is ever written into the text of a statement."""
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str] | None:
+        """No personal value is ever written into the text of a statement, unless its column is only observed."""
         name = self.field.name if self.field else "?"
+        observing = None if self.sealed or self.register is None else self.register.observing
+        plain = None
+        if observing is not None:
+            plain = self.load_dialect_impl(dialect).dialect_impl(dialect).literal_processor(dialect)
 
-        def process(_value: Any) -> str:
+        def process(value: Any) -> str:
+            if plain and observing and self.field and not observing.enforces(self.field.table.resource):
+                return plain(value)
             raise SealedWriteRefused(field=name, detail="a value would be written into the statement's text")
 
         return process
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:  # noqa: ARG002
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
         """Open, mask or withhold, by the current access."""
         register = self.register
         if register is None:
             raise DeclarationError(detail="a Personal column was read before a Guard was built")
-        return cell_opener(register)
+        if register.observing is None or self.field is None or self.sealed:
+            return cell_opener(register)
+        plain = self.load_dialect_impl(dialect).dialect_impl(dialect).result_processor(dialect, coltype)
+        return _as_it_is(cell_opener(register), plain, register.observing, self.field.table.resource)
 
 
 _MUTABLE = frozenset({dict, list})
@@ -197,6 +208,21 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:
         masked = sight is Sight.MASKED
         access.notes.opened(field, row.note, masked=masked)
         return field.mask(value) if masked else value
+
+    return process
+
+
+def _as_it_is(
+    opener: Callable[[Any], Any], plain: Callable[[Any], Any] | None, observing: Observing, resource: str
+) -> Callable[[Any], Any]:
+    """Values of a governed column are shown as they are while it is only observed, and from then on like any other."""
+
+    def process(cell: Any) -> Any:
+        if observing.enforces(resource):
+            if cell is not None and not isinstance(cell, bytes | memoryview):
+                raise ObservingEnded  # sent while observing, and answered after its last day
+            return opener(cell)
+        return cell if plain is None else plain(cell)
 
     return process
 
