@@ -30,7 +30,7 @@ def parents_first(metadata: MetaData, said: Mapping[str, Declaration]) -> list[t
 
     Raises `DeclarationError` for a foreign key that is missing or ambiguous, a circle, and a chain that is too long.
     """
-    tables = metadata.sorted_tables
+    tables = list(metadata.tables.values())  # sorted_tables warns of circles of foreign keys, which are no matter here
     via = {name: one.via for name, one in said.items() if one.via is not None}
     parents = {table.name: _parent(table, via[table.name]) for table in tables if table.name in via}
     depths = {table.name: _depth(table.name, parents) for table in tables}

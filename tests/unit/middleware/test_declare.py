@@ -105,6 +105,171 @@ REFUSED = {
 }
 
 
+def _lines(*columns: Any, order: Any = (), **more: Any) -> MetaData:
+    """Orders with a tenant column, and lines without."""
+    metadata = MetaData()
+    Table("order", metadata, Column("tenant_id", String(64)), Column("id", Integer, primary_key=True), *order)
+    Table("line", metadata, Column("id", Integer, primary_key=True), *columns)
+    for name, one in more.items():
+        Table(name, metadata, Column("id", Integer, primary_key=True), *one)
+    return metadata
+
+
+def _to(name: str, parent: str) -> Column[Any]:
+    return Column(name, ForeignKey(parent))
+
+
+def _chain(length: int) -> tuple[MetaData, list[Any]]:
+    """Tables ``t1`` to ``t<length>``, each belonging to its tenant by the one before it, the first by an order."""
+    tables = {f"t{n}": (_to("up_id", f"t{n - 1}.id" if n > 1 else "order.id"),) for n in range(length, 0, -1)}
+    return _lines(**tables), [declare(name, via="up_id") for name in tables]
+
+
+VIA = [declare("line", via="order_id")]
+REFUSED_VIA = {
+    "no such column": (lambda: build(_lines(), VIA, "tenant_id"), "no column 'order_id'"),
+    "no foreign key": (lambda: build(_lines(Column("order_id", Integer)), VIA, "tenant_id"), "0 foreign keys"),
+    "two foreign keys": (
+        lambda: build(
+            _lines(
+                Column("order_id", ForeignKey("order.id"), ForeignKey("other.id")), other=(Column("tenant_id", String),)
+            ),
+            VIA,
+            "tenant_id",
+        ),
+        "2 foreign keys",
+    ),
+    "a foreign key of two columns": (
+        lambda: build(
+            _lines(
+                Column("order_id", Integer),
+                Column("part", Integer),
+                ForeignKeyConstraint(["order_id", "part"], ["order.id", "order.part"]),
+                order=(Column("part", Integer),),
+            ),
+            VIA,
+            "tenant_id",
+        ),
+        "of several columns",
+    ),
+    "a parent that is not there": (lambda: build(_lines(_to("order_id", "gone.id")), VIA, "tenant_id"), "gone"),
+    "a parent's other column": (
+        lambda: build(
+            _lines(_to("order_id", "order.number"), order=(Column("number", Integer, unique=True),)), VIA, "tenant_id"
+        ),
+        "not the whole primary key",
+    ),
+    "a parent's key of two columns": (
+        lambda: build(
+            _lines(_to("order_id", "order.id"), order=(Column("year", Integer, primary_key=True),)), VIA, "tenant_id"
+        ),
+        "not the whole primary key",
+    ),
+    "a parent's key of another kind": (
+        lambda: build(_odd_parent(), VIA, "tenant_id"),
+        "such keys are",
+    ),
+    "an undeclared parent": (
+        lambda: build(_lines(_to("order_id", "other.id"), other=()), VIA, "tenant_id"),
+        "belong to no tenant",
+    ),
+    "a shared parent": (
+        lambda: build(_lines(_to("order_id", "other.id"), other=()), [*VIA, shared("other")], "tenant_id"),
+        "belong to no tenant",
+    ),
+    "itself": (lambda: build(_lines(_to("order_id", "line.id")), VIA, "tenant_id"), "circle"),
+    "a circle": (
+        lambda: build(
+            _lines(_to("order_id", "other.id"), other=(_to("line_id", "line.id"),)),
+            [*VIA, declare("other", via="line_id")],
+            "tenant_id",
+        ),
+        "circle",
+    ),
+    "a chain of five": (lambda: build(*_chain(5), "tenant_id"), "longer chain"),
+    "a tenant column as well": (
+        lambda: build(_lines(_to("order_id", "order.id"), Column("tenant_id", String)), VIA, "tenant_id"),
+        "leave out via=",
+    ),
+    "a tenant named as well": (
+        lambda: build(
+            _lines(_to("order_id", "order.id"), Column("owner", String)),
+            [declare("line", via="order_id", tenant="owner")],
+            "tenant_id",
+        ),
+        "leave out via=",
+    ),
+    "a personal way": (
+        lambda: build(
+            _lines(_to("order_id", "order.id")),
+            [declare("line", via="order_id", columns={"order_id": Personal(category="user.name")})],
+            "tenant_id",
+        ),
+        "cannot be personal",
+    ),
+    "via with a fixed tenant": (
+        lambda: build(_lines(_to("order_id", "order.id")), [*VIA, shared("order")], "tenant_id", fixed_tenant="apotek"),
+        "via=",
+    ),
+    "tenant= with a fixed tenant": (
+        lambda: build(
+            _lines(Column("owner", String)),
+            [declare("line", tenant="owner"), shared("order")],
+            "tenant_id",
+            fixed_tenant="apotek",
+        ),
+        "tenant=",
+    ),
+    "a tenant column with a fixed tenant": (
+        lambda: build(_lines(), [], "tenant_id", fixed_tenant="apotek"),
+        "another tenant_column",
+    ),
+    "personal and shared with a fixed tenant": (
+        lambda: build(_lines(Column("name", _name())), [shared("line")], "company", fixed_tenant="apotek"),
+        "shared",
+    ),
+}
+
+
+def _odd_parent() -> MetaData:
+    metadata = _lines(_to("order_id", "odd.n"))
+    Table("odd", metadata, Column("n", Numeric, primary_key=True), Column("tenant_id", String))
+    return metadata
+
+
+@pytest.mark.parametrize("what", REFUSED_VIA)
+def test_a_way_to_the_tenant_that_leaves_a_doubt_is_refused(what: str) -> None:
+    """One foreign key, of one column, to the primary key of a protected table, in a chain that ends: nothing less."""
+    attempt, said = REFUSED_VIA[what]
+    with pytest.raises(DeclarationError, match=said):
+        attempt()
+
+
+def test_a_table_belongs_to_its_tenant_by_its_parents() -> None:
+    """A chain of four, declared in any order, is told as the way that the wall goes."""
+    metadata, declarations = _chain(4)
+    register = build(metadata, declarations, "tenant_id")
+    last = register.tables["t4"]
+    assert last.belongs == "up_id → t3.up_id → t2.up_id → t1.up_id → order.tenant_id"
+    assert (last.tenant, last.owner_column, last.has_children) == (None, "up_id", False)
+    assert register.tables["order"].has_children
+    assert [name for name in ("t4", "t3", "ORDER", "line") if register.leads_to(name)] == ["t3", "ORDER"]
+
+
+def test_a_searchable_column_is_indexed_without_a_tenant_column() -> None:
+    """The index that comes with the search column begins with the tenant where the table has it."""
+    register = build(_lines(_to("order_id", "order.id"), Column("name", _name(search="exact"))), VIA, "tenant_id")
+    (index,) = [i for i in register.tables["line"].table.indexes if i.name == "ix_line_name_ix"]
+    assert [c.name for c in index.columns] == ["name_ix"]
+
+
+def test_with_a_fixed_tenant_everything_that_is_not_shared_is_its() -> None:
+    """No column, no declaration: protected all the same."""
+    register = build(_lines(other=()), [shared("other")], "company", fixed_tenant="apotek")
+    assert {name: table.belongs for name, table in register.tables.items()} == {"order": "= apotek", "line": "= apotek"}
+    assert (register.shared, register.undeclared) == ({"other"}, set())
+
+
 def _pointing() -> MetaData:
     metadata = _table(Column("name", _name(search="exact"), unique=True))
     Table(
