@@ -14,7 +14,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ..errors import (
+    AccessRequired,
     AmanahError,
+    FieldProbed,
     FieldWithheld,
     Forbidden,
     NotAMember,
@@ -124,6 +126,10 @@ def paste_for(error: AmanahError, access: Access | None) -> str | None:
         return _grant(error, access)
     if isinstance(error, RoleMissing):
         return _any_role(error, access)
+    if access is not None and access.kind == "sign_in" and isinstance(error, FieldProbed):
+        return f"Personal(…, platform=True)  # for {error.facts.get('field')}: sign-in searches by it"
+    if access is not None and access.kind == "sign_in" and isinstance(error, AccessRequired):
+        return f'declare("{error.facts.get("resource")}", …, sign_in=True)'
     if isinstance(error, NotAMember) and error.facts.get("stranger"):
         return _command(access, "member add")
     return None
