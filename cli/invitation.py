@@ -20,4 +20,6 @@ def invite(desk: Desk, tenant_id: str, member_id: str, console: str) -> None:
         path = make_link(desk.guard, connection, desk.known(tenant_id), member_id)
         desk.note(connection, tenant_id, act="member.invite", member=member_id)
     desk.say(N_("To set a password for the console they open this link, once and within 72 hours:"))
+    if not console:
+        desk.say(N_("(put the address of the console before it, or give it with --console)"))
     typer.echo(f"{console.rstrip('/')}{path}")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..i18n import N_
+from ..tenants.roster import ACTIVE
 from .invitation import invite as print_link
 from .options import TYPER, AsJson, ConsoleAddress, MemberId, TenantId
-from .terminal import print_json
+from .terminal import plain, print_json
 
 if TYPE_CHECKING:
     from .desk import Desk
@@ -42,18 +43,29 @@ def _invite(ctx: typer.Context, tenant_id: TenantId, member_id: MemberId, consol
 
 @commands.command("list")
 def _list(ctx: typer.Context, tenant_id: TenantId, as_json: AsJson = False) -> None:
-    """A tenant's members, with the roles that they hold now."""
+    """A tenant's members, with the roles that they hold now. Active ones who wait for a grant are marked."""
     desk: Desk = ctx.obj
     roster = desk.directory.load(desk.known(tenant_id))
     with desk.engines[0].connect() as connection:
         found = desk.directory.members(connection, tenant_id)
+        grants = desk.directory.grants(connection, tenant_id)
     now = datetime.now(UTC)
+    granted = {one.member_id for one in grants if one.revoked_at is None and (one.ends_at is None or now < one.ends_at)}
+    waiting = {one.id for one in found if one.status == ACTIVE and one.id not in granted}
     roles = {one.id: sorted(roster.standing(one.id, now).roles) for one in found}
     if as_json:
-        print_json([{**asdict(one), "roles": roles[one.id]} for one in found])
+        print_json([{**asdict(one), "roles": roles[one.id], "waits": one.id in waiting} for one in found])
         return
     titles = (N_("Member"), N_("Label"), N_("Status"), N_("Roles"), N_("Since"))
-    desk.table(titles, ((m.id, m.display, m.status, ", ".join(roles[m.id]), desk.when(m.added_at)) for m in found))
+    mark = plain(desk.text(N_("no grant")), "yellow")
+    shown = {one.id: mark if one.id in waiting else ", ".join(roles[one.id]) for one in found}
+    desk.table(titles, ((m.id, m.display, m.status, shown[m.id], desk.when(m.added_at)) for m in found))
+    if waiting:
+        desk.say(
+            N_("{count} members hold no grant: amanah grant give {tenant} MEMBER ROLE --reason …"),
+            count=len(waiting),
+            tenant=tenant_id,
+        )
 
 
 @commands.command("suspend")
