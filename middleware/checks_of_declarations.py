@@ -122,6 +122,21 @@ SILENCE_UNUSED: Final = Check(
     N_("Take it out of silenced=, so that it does not hide something new."),
     silenceable=False,
 )
+OBSERVED: Final = Check(
+    "AMN-D018",
+    "warning",
+    "declarations",
+    N_("Until {until} this resource is only observed: what would be refused is let pass and noted."),
+    N_('See amanah observed, declare what is missing, then enforce it: Guard.observing(enforce=["{subject}"], …).'),
+    silenceable=False,
+)
+OBSERVING_OVER: Final = Check(
+    "AMN-D019",
+    "info",
+    "declarations",
+    N_("Observing ended with {until}: everything is enforced."),
+    N_("Use Guard.production(…), which says so."),
+)
 
 # -- one fixed tenant --------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,8 @@ from .checks_of_declarations import (
     NO_SUBJECT,
     NOT_BOUND_TO_ROW,
     NOT_DISTRIBUTABLE,
+    OBSERVED,
+    OBSERVING_OVER,
     PERHAPS_PERSONAL,
     PERSONAL,
     PERSONAL_IN_SHARED,
@@ -81,6 +83,7 @@ def diagnose(
     found = [finding for table in metadata.sorted_tables for finding in _table(register, table)]
     found += _guesses(declarations, declared)
     found += _resources(register, declared)
+    found += _observed(register, declared)
     found += _purposes(declared, purposes or {})
     if place is not None:
         found += installation(register, metadata, place)
@@ -156,6 +159,21 @@ def _resources(register: Register, routes: tuple[Route, ...]) -> Iterator[Findin
             by_resource.setdefault(route.resource, []).append(route.name)
     for resource, names in by_resource.items():
         yield RESOURCE_WITHOUT_TABLE(resource, routes=", ".join(names))
+
+
+def _observed(register: Register, routes: tuple[Route, ...]) -> Iterator[Finding]:
+    """Each resource that a guard on its way to production does not enforce yet."""
+    posture = register.observing
+    if posture is None:
+        return
+    until = posture.until.isoformat()
+    if posture.over:
+        yield OBSERVING_OVER("Guard.observing", until=until)
+        return
+    named = {table.resource for table in register.tables.values()} | {one.resource for one in routes if one.resource}
+    for resource in sorted(named):
+        if not posture.enforces(resource):
+            yield OBSERVED(resource, until=until)
 
 
 def _purposes(routes: tuple[Route, ...], registers: Mapping[str, Collection[Purpose]]) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from string import Formatter
 
 import pytest
@@ -37,6 +38,7 @@ from amanah.middleware.declare import build
 from amanah.middleware.doctor import LEVELS, Installation, diagnose, protections
 from amanah.middleware.fields import Register
 from amanah.middleware.installation_checks import _operation
+from amanah.middleware.observing import Observing
 from amanah.middleware.personal_names import guesses
 from amanah.settings import Settings
 from amanah.tenants.models import tenant
@@ -291,6 +293,26 @@ def test_each_guess_that_nobody_confirmed_is_found():
         ("AMN-D014", "GET /c"),
         ("AMN-D014", "GET /c/{id}"),
     }
+
+
+def test_what_a_guard_only_observes_is_found_until_it_is_over():
+    """Each resource that is not enforced yet, of tables and of routes; after the last day only that it has passed."""
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    metadata = MetaData()
+    for name in ("customer", "invoice"):
+        table(name, metadata=metadata)
+    register = build(metadata, [], "tenant_id")
+    routes = [route("GET /r", "report", "read", ["billing"]), public("GET /health")]
+    Observing(date(2026, 1, 31), ["invoice"], clock=lambda: now[0]).take_in(register, routes)
+
+    def told():
+        return {(one.id, one.subject) for one in diagnose(register, metadata, routes).findings} - {
+            ("AMN-D008", "report")
+        }
+
+    assert told() == {("AMN-D018", "customer"), ("AMN-D018", "report")}
+    now[0] = datetime(2026, 2, 1, tzinfo=UTC)
+    assert told() == {("AMN-D019", "Guard.observing")}
 
 
 # -- the installation --------------------------------------------------------------------------------------------------

@@ -91,6 +91,7 @@ def test_what_the_doctor_is_sure_of_and_must_not_stay_cannot_be_silenced():
         "AMN-D011",
         "AMN-D014",
         "AMN-D015",
+        "AMN-D018",
         "AMN-D031",
         "AMN-D032",
     }
