@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..database import PLATFORM
 from ..errors import ConfigurationError, TenantForeign
 from ..tenants.names import could_be_tenant
 from .identify import adapt
@@ -25,7 +26,7 @@ def only(tenant: str | None, identify: Identify) -> Identify:
     """
     if tenant is None:
         return identify
-    if not could_be_tenant(tenant):
+    if not could_be_tenant(tenant) or tenant == PLATFORM:
         raise ConfigurationError(detail=f"fixed_tenant={tenant!r:.80} is no tenant's id")
     ask = adapt(identify)
 

@@ -214,9 +214,14 @@ def books(empty_books: Any) -> Any:
 
 
 @pytest.fixture
-def shop(database_url: str, tmp_path: Path) -> Iterator[Any]:
-    """The SQL gate around tables that belong to their tenant by a parent (``tests/via_world.py``)."""
+def worlds() -> None:
+    """The module ``sql_world`` can be found, by tests that build a world of their own with it."""
     _world("sql_world")
+
+
+@pytest.fixture
+def shop(worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The SQL gate around tables that belong to their tenant by a parent (``tests/via_world.py``)."""
     made = _world("via_world").build(database_url, tmp_path)
     yield made
     made.close()

@@ -296,11 +296,9 @@ def build(
         guard = Guard.development(
             metadata=m.Base.metadata,
             engine=engine,
-            identify=lambda _: None,
-            routes=[],
             declarations=DECLARED if declared is None else declared,
             state=folder / "state",
-            **(guarded or {}),
+            **{"identify": lambda _: None, "routes": [], **(guarded or {})},
         )
     core.create_all(guard.engine)
     trail.create_all(guard.trail_engine)

@@ -152,7 +152,10 @@ REFUSED_VIA = {
         ),
         "of several columns",
     ),
-    "a parent that is not there": (lambda: build(_lines(_to("order_id", "gone.id")), VIA, "tenant_id"), "gone"),
+    "a parent that is not there": (
+        lambda: build(_lines(_to("order_id", "gone.id")), VIA, "tenant_id"),
+        "not in the metadata",
+    ),
     "a parent's other column": (
         lambda: build(
             _lines(_to("order_id", "order.number"), order=(Column("number", Integer, unique=True),)), VIA, "tenant_id"
