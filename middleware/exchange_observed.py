@@ -1,6 +1,6 @@
 """One connection whose route is only observed: it is judged as ever, and answered by the application all the same.
 
-1. What would be refused on the way (plain HTTP, no declaration, nobody signed in, no purpose, a no of the policy) is noted.
+1. What would be refused on the way (plain HTTP, no declaration, nobody signed in, no purpose, the policy) is noted.
 2. The application runs under the access that was found out, however little that is.
 3. Its messages pass as they are, at once, and with its own headers.
 
