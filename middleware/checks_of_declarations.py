@@ -37,7 +37,7 @@ TABLE_UNDECLARED: Final = Check(
     "warning",
     "declarations",
     N_("This table has no tenant column and is not declared, so every use of it is refused."),
-    N_('Declare it: shared("{subject}") if all tenants share it, or declare("{subject}", tenant="…").'),
+    N_('Declare it: shared("{subject}") if all tenants share it, or declare("{subject}", …) with tenant= or via=.'),
 )
 NO_SUBJECT: Final = Check(
     "AMN-D005",
