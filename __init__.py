@@ -8,6 +8,7 @@ module lists every public name and nothing else.
 from .errors import AmanahError
 from .guard import Guard
 from .middleware.access import Access, Actor
+from .middleware.access import current as current_access
 from .middleware.declare import declare, shared
 from .middleware.guessed import guessed
 from .middleware.identify import BearerToken, Identity
@@ -28,6 +29,7 @@ __all__ = [
     "RoleMap",
     "SessionCookie",
     "Settings",
+    "current_access",
     "declare",
     "guessed",
     "public",

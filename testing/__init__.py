@@ -12,9 +12,10 @@ The fixtures of `amanah.testing.plugin` (``amanah_folder``, ``amanah_settings``,
 
 from __future__ import annotations
 
+from .apps import kept_open
 from .keys import MemoryKeys
 from .members import as_member
 from .places import fast_folder, settings_in
 from .trail import trail_of
 
-__all__ = ["MemoryKeys", "as_member", "fast_folder", "settings_in", "trail_of"]
+__all__ = ["MemoryKeys", "as_member", "fast_folder", "kept_open", "settings_in", "trail_of"]

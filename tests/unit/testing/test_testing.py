@@ -6,15 +6,22 @@ import os
 import subprocess
 import sys
 import tomllib
+from contextlib import asynccontextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from amanah.audit.checkpoints import SignerKey
 from amanah.encryption.file_provider import FileKeyProvider
 from amanah.errors import KeyFileWrong
-from amanah.testing import MemoryKeys, fast_folder, settings_in, trail_of
+from amanah.testing import MemoryKeys, fast_folder, kept_open, settings_in, trail_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -110,6 +117,25 @@ def test_a_fast_folder_is_in_memory_where_there_is_one() -> None:
     assert not Path(answer.stdout.strip()).exists()
 
 
+def test_a_guard_outlives_the_client_of_one_test(books: Any) -> None:
+    """Each client starts and ends the application; the gates stand, and the trail takes entries all the while."""
+    seen = []
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        seen.append("start")
+        yield
+        seen.append("end")
+
+    app = kept_open(books.guard, Starlette(lifespan=lifespan))
+    for _ in range(2):
+        with TestClient(app) as client:
+            assert client.get("/anything").json()["code"] == "route-undeclared"
+    assert seen == ["start", "end"] * 2
+    with books.access():
+        pass
+
+
 def test_pytest_finds_the_fixtures() -> None:
     """The entry point names the module that has them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -135,6 +161,4 @@ def test_a_suite_needs_few_lines(tmp_path: Path) -> None:
 
 
 def _installed() -> bool:
-    from importlib.metadata import entry_points
-
     return any(point.value == "amanah.testing.plugin" for point in entry_points(group="pytest11"))
