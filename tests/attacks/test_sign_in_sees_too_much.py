@@ -10,8 +10,8 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, 
 from amanah import Personal, declare
 from amanah.audit.staging import Staging
 from amanah.database import core, own_engine, trail, trail_url
-from amanah.errors import AmanahError, FieldProbed
-from amanah.middleware.access import AUTHENTICATION, Access, open_access
+from amanah.errors import AccessClosed, AmanahError, FieldProbed
+from amanah.middleware.access import AUTHENTICATION, Access, Sight, open_access
 from amanah.middleware.declare import build
 from amanah.middleware.hooks import Gate
 
@@ -43,16 +43,16 @@ def account(database_url: str) -> Iterator[Any]:
         "phone": Personal(category="user.contact.phone_number", sealed=False),
     }
     engine = create_engine(database_url)
-    declarations = [declare("account", subject="id", sign_in=True, columns=governed)]
-    Gate(build(metadata, declarations, "tenant_id"), Staging(beside)).protect(engine)
-    yield engine, table
+    register = build(metadata, [declare("account", subject="id", sign_in=True, columns=governed)], "tenant_id")
+    Gate(register, Staging(beside)).protect(engine)
+    yield engine, table, register.tables["account"].fields["hash"]
     for one in (engine, own, beside):
         one.dispose()
 
 
 def test_sign_in_sees_the_columns_that_are_named_for_it_and_no_other(account: Any) -> None:
     """The login name and the hash in clear; the rest of the account is withheld, and cannot be searched."""
-    engine, table = account
+    engine, table, _ = account
     with open_access(Access(kind="sign_in", purpose=AUTHENTICATION)) as access, engine.connect() as connection:
         found = connection.execute(select(table).where(table.c.login == "budi")).mappings().one()
         assert (found["login"], found["hash"], found["name"], found["phone"]) == ("budi", "x", None, None)
@@ -64,7 +64,17 @@ def test_sign_in_sees_the_columns_that_are_named_for_it_and_no_other(account: An
 @pytest.mark.parametrize("kind", ["public", "request", "job"])
 def test_no_other_kind_of_access_sees_them_by_that(account: Any, kind: Any) -> None:
     """What is named for sign-in is for sign-in: everybody else needs a role that may."""
-    engine, table = account
+    engine, table, field = account
     access = Access(kind=kind, tenant="1", purpose=AUTHENTICATION)
+    assert access.sight(field) is Sight.WITHHELD
     with open_access(access), engine.connect() as connection, pytest.raises(AmanahError):
         connection.execute(select(table.c.hash)).all()
+
+
+def test_a_sign_in_that_has_ended_sees_nothing_more(account: Any) -> None:
+    """A ticket that was kept is dead."""
+    access = Access(kind="sign_in", purpose=AUTHENTICATION)
+    assert access.sight(account[2]) is Sight.CLEAR
+    access.close()
+    with pytest.raises(AccessClosed):
+        access.sight(account[2])

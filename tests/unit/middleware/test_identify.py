@@ -154,3 +154,19 @@ async def test_wrong_settings_are_refused(settings):
     """No key, two kinds of keys, an algorithm that proves nothing, a set of secrets."""
     with pytest.raises(ConfigurationError):
         bearer(**settings)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Identity(1, Actor("17")),
+        Identity("1", Actor(17)),
+        Identity(None, Actor("17")),
+        Identity("1", Actor("17"), roles="owner"),
+        ("1", "17"),
+    ],
+)
+async def test_an_identity_of_numbers_is_a_clear_error(wrong):
+    """Company 1 is the tenant "1", and a lone text is no set of roles: told at once, and nobody is let in."""
+    with pytest.raises(ConfigurationError):
+        await adapt(lambda _connection: wrong)(connection())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -84,3 +85,42 @@ def test_a_missing_grant_shows_the_grant_and_the_rule(world):
     assert pasted is not None
     assert 'amanah grant give toko sari cashier --reason "…"'.replace('"', "'") in pasted
     assert 'policies.add_rule(connection, "toko", role="support", object="customer", action="read"' in pasted
+
+
+def test_a_stranger_is_shown_the_command_that_adds_them(world):
+    """In words that a shell reads as they are, whatever the account is called; who was sent away is shown none."""
+    for member in ("17", "x; rm -rf ~", "$(id) 'a' \"b\""):
+        access = Access(kind="request", tenant="toko", actor=Actor(member))
+        pasted = paste_for(errors.NotAMember(stranger=True), access)
+        assert pasted is not None
+        assert shlex.split(pasted) == ["amanah", "member", "add", "toko", member]
+    assert (
+        paste_for(errors.NotAMember(stranger=True), Access(kind="request", tenant="toko", actor=Actor("a\nb"))) is None
+    )
+    assert paste_for(errors.NotAMember(stranger=False), Access(kind="request", tenant="toko")) is None
+
+
+def test_who_has_no_role_is_shown_one_for_each_purpose(world):
+    """As a grant, or in the map where the application gives the roles."""
+    snapshot = world.policies.snapshot("toko", world.versions.current_now("toko"))
+    access = Access(kind="request", tenant="toko", actor=Actor("17"), snapshot=snapshot)
+    facts = {"purposes": "billing, support, nothing", "resource": "customer", "action": "read"}
+    pasted = paste_for(errors.RoleMissing(**facts), access)
+    assert pasted == (
+        "amanah grant give toko 17 cashier --reason '…'  # billing\n"
+        "amanah grant give toko 17 support --reason '…'  # support"
+    )
+    mapped = paste_for(errors.RoleMissing(**facts, mapped=True), access)
+    assert mapped is not None
+    assert "RoleMap" in mapped
+    assert "amanah grant" not in mapped
+
+
+def test_a_login_that_meets_a_gate_is_shown_the_declaration():
+    """Before anybody is known no grant can help."""
+    asking = Access(kind="sign_in")
+    searched = paste_for(errors.FieldProbed(field="account.email", purpose="-"), asking)
+    assert searched is not None
+    assert "platform=True" in searched
+    assert paste_for(errors.AccessRequired(resource="account"), asking) == 'declare("account", …, sign_in=True)'
+    assert paste_for(errors.AccessRequired(resource="account"), None) is None
