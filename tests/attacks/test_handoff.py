@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,17 @@ from amanah.errors import AmanahError, HandoffForged, HandoffUsed
 from amanah.middleware.handoff import Handoff
 from amanah.testing import trail_of
 
+BOSS = Handoff(
+    id="0" * 32,
+    actor="boss",
+    actor_kind="member",
+    strength="",
+    purpose="billing",
+    parent="0" * 32,
+    route=None,
+    request=None,
+    expires=2**60,
+)
 WORKER = Path(__file__).parent.parent / "handoff_worker.py"
 
 
@@ -79,7 +92,7 @@ def test_it_belongs_to_its_tenant(books: Any) -> None:
 
 def test_an_actor_cannot_be_written_into_it(books: Any) -> None:
     """Neither in clear nor under keys of one's own; nor is a cell that was sealed for a column taken for one."""
-    boss = b'{"id":"%s","actor":"boss","actor_kind":"member"}' % (b"0" * 32)
+    boss = json.dumps(asdict(BOSS)).encode()
     refused(books, "amh1.a." + base64.urlsafe_b64encode(boss).decode().rstrip("="))
     with books.access("b") as access:
         stolen = access.cipher.seal("amanah/handoff", netstring("amanah/handoff"), boss)
@@ -88,6 +101,9 @@ def test_an_actor_cannot_be_written_into_it(books: Any) -> None:
         for field in ("customer.name", "amanah.handoff", "trail.reason"):
             cell = access.cipher.seal(field, netstring(field), boss)
             refused(books, "amh1.a." + base64.urlsafe_b64encode(cell).decode().rstrip("="))
+        genuine = BOSS.seal(access.cipher)
+    with books.guard.resume(genuine) as access:  # with the keys it can be made, so it was not the form that was refused
+        assert access.actor.id == "boss"
 
 
 def test_another_installations_is_refused(books: Any, tmp_path: Path) -> None:
@@ -97,8 +113,7 @@ def test_another_installations_is_refused(books: Any, tmp_path: Path) -> None:
     keyring = Keyring(elsewhere, FileKeyProvider.create(tmp_path / "elsewhere.json"))
     with elsewhere.begin() as connection:
         keyring.provision(connection, "a")
-    genuine = Handoff("0" * 32, "boss", "member", "", "x", "0" * 32, None, None, 2**60)
-    refused(books, genuine.seal(keyring.cipher("a")))
+    refused(books, BOSS.seal(keyring.cipher("a")))
     elsewhere.dispose()
 
 
