@@ -159,6 +159,19 @@ def test_an_access_of_another_tenant_is_refused_at_every_statement(apotek: Any) 
     assert apotek.stored("SELECT text FROM script") == [("syrup",)]
 
 
+def test_a_declared_report_shows_another_tenant_nothing(apotek: Any) -> None:
+    """Raw SQL that was declared runs for the one tenant, and finds no row or is refused for any other."""
+    sql = "SELECT s.text FROM script s"
+    apotek.guard.declared_sql("scripts", sql)
+    with apotek.session("apotek") as session:
+        assert session.execute(text(sql)).scalars().all() == ["syrup"]
+    with apotek.session("toko") as session:
+        for run in (lambda: session.execute(text(sql)), lambda: session.connection().exec_driver_sql(sql)):
+            with pytest.raises(TenantForeign):
+                run()
+            session.rollback()
+
+
 def test_the_wall_stands_behind_the_refusal(apotek: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Should a statement of another tenant get as far as the database, it finds nothing there."""
     m = apotek.m

@@ -439,6 +439,23 @@ def test_raw_sql_on_such_a_table_is_refused(shop: Any) -> None:
         session.execute(select(shop.m.Line.product))
 
 
+def test_a_declared_report_stays_inside_too(shop: Any) -> None:
+    """Raw SQL that was declared runs behind the same wall: over lines alone, over the whole chain, by either way in."""
+    reports = {
+        "lines": "SELECT line.product FROM line ORDER BY line.id",
+        "chain": "SELECT l.product FROM line l JOIN part p ON p.line_id = l.id "
+        "JOIN serial s ON s.part_id = p.id JOIN sticker t ON t.serial_id = s.id ORDER BY l.id",
+        "far": "SELECT substr(t.text, 12) FROM sticker t ORDER BY t.id",
+    }
+    for name, sql in reports.items():
+        shop.guard.declared_sql(name, sql)
+    for tenant, goods in (("1", ["ink", "paper"]), ("2", ["gold", "silver"])):
+        with shop.session(tenant) as session:
+            for name, sql in reports.items():
+                assert session.execute(text(sql)).scalars().all() == goods, name
+                assert session.connection().exec_driver_sql(sql).scalars().all() == goods, name
+
+
 def test_a_key_that_is_used_again_inherits_nothing(shop: Any) -> None:
     """SQLite hands out a deleted row's key again; where it does not check foreign keys, no parent is made."""
     m = shop.m
