@@ -91,7 +91,8 @@ class NotImportable(ConfigurationError):
     what = N_("Nothing was written: {module} cannot be imported.")
     why = N_("It raised at {place}: {line}")
     remedy = N_(
-        "Start the application without Amanah first, in this folder and with these environment variables; then try again."
+        "Start the application without Amanah first, in this folder and with these environment variables; "
+        "then try again."
     )
 
 
@@ -102,6 +103,15 @@ class ReferenceWrong(ConfigurationError):
     what = N_("Nothing was written: {reference} cannot be used.")
     why = "{detail}"
     remedy = N_("Name it like {example}, as seen from this folder.")
+
+
+class MetadataIncomplete(ConfigurationError):
+    """A foreign key of the application's tables leads to a table that its metadata does not have."""
+
+    code = "metadata-incomplete"
+    what = N_("Nothing was written: {reference} does not hold all tables.")
+    why = N_("A foreign key of {child} leads to {parent}, which is not in it.")
+    remedy = N_("Name the module that imports all models.")
 
 
 class ProtectionExists(ConfigurationError):

@@ -81,7 +81,8 @@ def look(
 ) -> Draft:
     """Find out everything and write nothing. ``app``, ``metadata`` and ``engine`` are written module:attribute.
 
-    Raises `ProtectionExists`, `NotImportable`, `ReferenceWrong`, `DatabaseMissing` and `DatabaseDiffers`.
+    Raises `ProtectionExists`, `NotImportable`, `ReferenceWrong`, `MetadataIncomplete`, `DatabaseMissing` and
+    `DatabaseDiffers`.
     """
     _check_place(output)
     their_app, their_metadata = load_app(app), load_metadata(metadata)

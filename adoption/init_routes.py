@@ -200,7 +200,7 @@ class _Resources:
             if found:
                 return found
         plain = [part for part in static if part not in _READS | _CREATES | _UPDATES | _DELETES | _CALLBACK]
-        return "_".join(words(_forms((plain or [endpoint.name])[0])[-1])) or "home"
+        return "_".join(words((plain or [endpoint.name])[0])) or "home"
 
     def table(self, part: str) -> str | None:
         """The resource of the table that a word of a path names."""

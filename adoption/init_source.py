@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from .init_identify import fill, identify_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .init import Draft
     from .init_loading import Loaded
@@ -17,8 +17,23 @@ if TYPE_CHECKING:
     from .init_tables import TableGuess
 
 _WIDTH: Final = 120  # as `init_identify.fill`
-_TAKEN: Final = {"app", "guard", "identify", "date", "DECLARATIONS", "ROUTES", "Guard", "HTTPConnection", "Identity"}
-_TAKEN_TOO: Final = {"Personal", "declare", "guessed", "public", "route", "shared", "sign_in"}
+_TAKEN: Final = frozenset(
+    {
+        *("app", "guard", "identify", "unprotected", "date", "DECLARATIONS", "ROUTES", "Guard", "HTTPConnection"),
+        *(
+            "Engine",
+            "Identity",
+            "Personal",
+            "declare",
+            "guessed",
+            "public",
+            "route",
+            "shared",
+            "sign_in",
+            "their_engine",
+        ),
+    }
+)
 
 _WRITTEN: Final = (
     "`amanah init` wrote this on {today} by looking at tables and routes. What it guessed stands in guessed(…): read "
@@ -40,6 +55,10 @@ _SEALED: Final = (
     "sealed=False: decided, masked and on record, but stored as it is. Sealing rows that are there already is a later "
     "step, with migrations of its own."
 )
+_LATE: Final = (
+    "The application after its guard: importing it may configure its mappers, and then it is too late to declare their "
+    "columns."
+)
 _ENGINES: Final = (
     "The guard listens to one engine. The application has others, and what goes through them is not seen: {engines}."
 )
@@ -53,28 +72,47 @@ def source(draft: Draft) -> str:
 
 
 class _Names:
-    """How the application's own objects are called in the file; another name where one is taken."""
+    """How the application's own objects are called in the file; another name where one is taken.
+
+    The application is imported after its guard, because importing it may configure its mappers. Not so where its engine
+    is found in it only.
+    """
 
     def __init__(self, draft: Draft) -> None:
-        self.imports: defaultdict[str, list[str]] = defaultdict(list)
-        self.app = self._import(draft.app, "unprotected" if not draft.app.called else None)
+        self._imports: defaultdict[str, list[str]] = defaultdict(list)
+        self.late: list[str] = []
         self.metadata = self._import(draft.metadata)
-        self.made = "unprotected" if draft.app.called else self.app
-        self.engine = ""
-        if draft.engine is not None:
-            self.engine = self._import(draft.engine) if draft.engine.module else f"{self.made}.{draft.engine.attribute}"
+        self.engine = self._import(draft.engine) if draft.engine is not None and draft.engine.module else ""
+        self.early = _statements(self._imports)
+        self._imports.clear()
+        app = self._import(draft.app, None if draft.app.called else "unprotected")
+        self.app = f"{app}()" if draft.app.called else app
+        statements = _statements(self._imports)
+        if draft.engine is not None and not draft.engine.module:
+            self.early = sorted([*self.early, *statements])
+            self.engine = f"unprotected.{draft.engine.attribute}"
+        else:
+            self.late = statements
 
     def _import(self, loaded: Loaded, alias: str | None = None) -> str:
         first, dot, rest = loaded.attribute.partition(".")
-        taken = {name.split(" as ")[-1] for names in self.imports.values() for name in names}
-        if first in self.imports[loaded.module]:
+        taken = {name.split(" as ")[-1] for names in self._imports.values() for name in names}
+        if first in self._imports[loaded.module]:
             return loaded.attribute
-        if dot:
-            alias = None
-        if alias is None and (first in _TAKEN | _TAKEN_TOO or first in taken):
-            alias = f"their_{first.lower()}"
-        self.imports[loaded.module].append(first if alias is None or alias == first else f"{first} as {alias}")
+        if dot or alias is None:
+            alias = f"their_{first.lower()}" if first in _TAKEN or first in taken else None
+        self._imports[loaded.module].append(first if alias is None else f"{first} as {alias}")
         return f"{alias or first}{dot}{rest}"
+
+
+def _statements(imports: Mapping[str, list[str]]) -> list[str]:
+    """The import statements as ruff sorts them."""
+    found = []
+    for module in sorted(imports):
+        plain = sorted((one for one in imports[module] if " as " not in one), key=_isort_key)
+        found += [f"from {module} import {', '.join(plain)}"] if plain else []
+        found += [f"from {module} import {one}" for one in sorted(imports[module]) if " as " in one]
+    return found
 
 
 def _head(draft: Draft) -> str:
@@ -100,14 +138,7 @@ def _imports(draft: Draft, names: _Names) -> list[str]:
     used += ["sign_in"] if draft.routes.of("sign_in") else []
     engine = [] if names.engine else ["from sqlalchemy import Engine"]
     third = sorted([f"from amanah import {', '.join(used)}", *engine, "from starlette.requests import HTTPConnection"])
-    theirs = []
-    for module in sorted(names.imports):
-        plain = sorted((one for one in names.imports[module] if " as " not in one), key=_isort_key)
-        if plain:
-            theirs.append(f"from {module} import {', '.join(plain)}")
-        aliased = sorted(one for one in names.imports[module] if " as " in one)
-        theirs += [f"from {module} import {one}" for one in aliased]
-    return ["from datetime import date", "", *third, "", *theirs]
+    return ["from datetime import date", "", *third, "", *names.early]
 
 
 def _isort_key(name: str) -> tuple[int, str]:
@@ -203,8 +234,8 @@ def _end(draft: Draft, names: _Names) -> list[str]:
             "",
             "",
         ]
-    if draft.app.called:
-        lines.append(f"{names.made} = {names.app}()")
+    if not names.late and draft.app.called:
+        lines.append(f"unprotected = {names.app}")
     if draft.other_engines:
         lines += _comment([_ENGINES.format(engines=", ".join(draft.other_engines))], "")
     tenant = (
@@ -213,8 +244,7 @@ def _end(draft: Draft, names: _Names) -> list[str]:
         else f"fixed_tenant={_quoted(draft.tenant)},  # no column says whose row it is: all rows are one tenant's"
     )
     until = draft.until
-    return [
-        *lines,
+    lines += [
         "guard = Guard.observing(",
         f"    until=date({until.year}, {until.month}, {until.day}),",
         f"    metadata={names.metadata},",
@@ -224,9 +254,11 @@ def _end(draft: Draft, names: _Names) -> list[str]:
         "    declarations=DECLARATIONS,",
         f"    {tenant}",
         ")",
-        f"app = guard.wrap({names.made})",
-        "",
     ]
+    if not names.late:
+        return [*lines, f"app = guard.wrap({'unprotected' if draft.app.called else names.app})", ""]
+    late = (f"{one}  # noqa: E402" for one in names.late)
+    return [*lines, "", *_comment([_LATE], ""), *late, "", f"app = guard.wrap({names.app})", ""]
 
 
 # -- writing Python ----------------------------------------------------------------------------------------------------

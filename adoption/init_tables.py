@@ -13,8 +13,7 @@ from sqlalchemy import Enum, Integer, String, Uuid
 from sqlalchemy.exc import NoReferencedTableError
 
 from ..encryption.codecs import codec_for
-from ..errors import DeclarationError, ReferenceWrong
-from ..i18n import N_
+from ..errors import DeclarationError, MetadataIncomplete
 from ..middleware.parents import DEEPEST
 from ..middleware.personal_names import (
     free_texts,
@@ -77,17 +76,15 @@ class TableGuesses:
 
 
 def guess_tables(metadata: MetaData, reference: str, *, given: str | None = None) -> TableGuesses:
-    """Guess about every table. ``given``: the tenant column, where the developer named it. Raises `ReferenceWrong`."""
+    """Guess about every table. ``given``: the tenant column, where the developer named it.
+
+    Raises `MetadataIncomplete`, and `ReferenceWrong` where no table has the column ``given``.
+    """
     try:
         tables = list(metadata.sorted_tables)
     except NoReferencedTableError as error:
-        raise ReferenceWrong(
-            reference=reference,
-            detail=N_("a foreign key of {child} leads to {parent}, which is not in it"),
-            child=error.args[0].partition("'")[2].partition(".")[0],
-            parent=error.table_name,
-            example="myshop.models:Base.metadata",
-        ) from None
+        child = error.args[0].partition("'")[2].partition(".")[0]
+        raise MetadataIncomplete(reference=reference, child=child, parent=error.table_name) from None
     tenant = tenant_column(tables, given)
     owned = _owned(tables, tenant)
     found = [_guess(table, tenant, owned.get(table.name)) for table in tables]
@@ -188,13 +185,15 @@ def _guess(table: Table, tenant: str | None, owned: _Owned | None) -> TableGuess
             said.notes.append("the tenants themselves: each sees its own row; shared() would show all to everybody")
     if said.kind == "declare":
         said.subject = _subject(table, tenant, said)
+        if said.subject is not None:  # a table that is about persons: names and cities are theirs
+            said.columns = _personal(table, tenant, [], subject=said.subject)
         said.sign_in = is_login(table)
     return said
 
 
-def _personal(table: Table, tenant: str | None, notes: list[str]) -> dict[str, str]:
+def _personal(table: Table, tenant: str | None, notes: list[str], *, subject: str | None = None) -> dict[str, str]:
     """The columns that look personal and can be declared so; why not, where one cannot."""
-    found = {one.column: one.category for one in guesses(table, ())}
+    found = {one.column: one.category for one in guesses(table, (), subject=subject)}
     if not found:
         return {}
     key = list(table.primary_key.columns)

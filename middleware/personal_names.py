@@ -72,7 +72,7 @@ def guesses(table: Table, declared: Iterable[str], *, subject: str | None = None
     about_persons = subject is not None or is_about_persons(table)
     about_persons |= any(category.startswith(ONLY_PERSONS) for category in own.values() if category)
     about_things = not about_persons and bool(_head(table.name) & THINGS)
-    a_message = not about_persons and bool(frozenset(words(table.name)) & MESSAGES)
+    a_message = bool(frozenset(words(table.name)) & MESSAGES)
     found = []
     for column in plain:
         if column.name in known:
@@ -169,11 +169,12 @@ def _in_context(column: Column[object], *, about_persons: bool) -> Guess | None:
     found = frozenset(said)
     if isinstance(column.type, Date | DateTime):
         return None
-    if found & NAMES and not found & NOT_CONTENT and not found & THINGS:
+    is_number = isinstance(column.type, Integer | Numeric | Uuid)
+    if found & NAMES and not is_number and not found & NOT_CONTENT and not found & THINGS:
         rest = found - NAMES
         if rest & (PERSON_PARTS | PERSONS) or (about_persons and not rest - {"display", "legal", "sort", "print"}):
             return Guess(column.name, "user.name")
-    if said and found <= PARTIES and not isinstance(column.type, Integer | Numeric | Uuid):
+    if said and found <= PARTIES and not is_number:
         return Guess(column.name, "user.name", sure=False)
     if not about_persons:
         return None
