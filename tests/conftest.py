@@ -228,6 +228,14 @@ def shop(worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
+def observed_world(database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """An application that was never written for Amanah, to be observed (``tests/observed_world.py``)."""
+    made = _world("observed_world").ObservedWorld(database_url, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def console(database_url: str, tmp_path: Path) -> Iterator[Any]:
     """The console beside an app, with people who can sign in (``tests/console_world.py``)."""
     made = _world("console_world").build(database_url, tmp_path)
