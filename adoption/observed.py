@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 OUTCOME: Final = "would_refuse"
 _ACTIONS: Final = {"GET": "read", "HEAD": "read", "POST": "create", "PUT": "update", "PATCH": "update"}
-_EVERYWHERE: Final = frozenset({"https-required"})
-"""The same on every route: shown once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +65,20 @@ def _entries(engine: Engine, tenant: str, since: int | None) -> Iterator[Entry]:
 
 
 def _key(entry: Entry) -> tuple[object, ...]:
-    route = None if entry.refusal in _EVERYWHERE else entry.route
-    tenant = "" if entry.refusal in _EVERYWHERE else entry.tenant
-    return tenant, entry.refusal, route, entry.purpose, entry.roles, tuple(sorted(_facts(entry).items()))
+    facts = tuple(sorted(_facts(entry).items()))
+    return entry.tenant, entry.refusal, entry.route, entry.purpose, entry.roles, facts
 
 
 def _facts(entry: Entry) -> dict[str, str]:
-    if entry.refusal in _EVERYWHERE:
-        return {}
     return {name: str(value) for name, value in entry.detail.items() if name not in {"count", "seen"}}
 
 
 def _together(entries: list[Entry]) -> Observation:
     one = entries[0]
-    everywhere = one.refusal in _EVERYWHERE
     return Observation(
         tenant=one.tenant,
         code=one.refusal or "",
-        route=None if everywhere else one.route,
+        route=one.route,
         purpose=one.purpose,
         roles=one.roles,
         facts=_facts(one),

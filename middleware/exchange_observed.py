@@ -49,7 +49,7 @@ class _Observed(Exchange):
         route = self.route = self.gate.routes.match_scope(self.scope)
         access = await self._found_out(route)
         if self.gate.transport.required and not self.secure:
-            self._note(NotHttps(), access)
+            self._note(NotHttps(), None)  # the same whoever asks for whatever
         self.recording.entered = True  # only what is enforced leaves an entry of its own
         try:
             await self._serve(access)
@@ -108,7 +108,7 @@ class _Observed(Exchange):
             raise NotIdentified
         return identity
 
-    def _note(self, error: AmanahError, access: Access, route: Route | None = None) -> None:
+    def _note(self, error: AmanahError, access: Access | None, route: Route | None = None) -> None:
         """Note that ``error`` would be the answer; what is Amanah's own failure is logged instead."""
         if isinstance(error, Unavailable | ConfigurationError):
             lost("a decision", error)
