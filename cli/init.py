@@ -73,8 +73,9 @@ def _tell(desk: Desk, draft: Draft) -> None:
     desk.say(N_("All of it is guessed. Next:"))
     steps = (
         N_("1. Fill in identify() in {path}; until then nobody is known."),
-        N_("2. See what is left to confirm: amanah --guard {module}:guard doctor"),
-        N_("3. Serve {module}:app in place of {app}; until {until} it only observes."),
+        N_("2. Once, with AMANAH_STATE=.amanah set: amanah keys init; amanah --guard {module}:guard db upgrade"),
+        N_("3. See what is left to confirm: amanah --guard {module}:guard doctor"),
+        N_("4. Serve {module}:app in place of {app}; until {until} it only observes."),
     )
     for step in steps:
         desk.say(step, path=draft.path, module=draft.module, app=draft.app.reference, until=draft.until.isoformat())

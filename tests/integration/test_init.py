@@ -60,6 +60,7 @@ def run(folder, *arguments, **environment):
     )
 
 
+pytestmark = pytest.mark.slow  # each of the applications is started several times
 CALLS = ("declare(", "shared(", "route(", "public(", "sign_in(")
 
 
@@ -127,6 +128,37 @@ def test_the_declarations_are_taken_and_leave_no_personal_column_out(written, na
     assert done.returncode == 0, done.stderr
     ids = {line.partition(" ")[0] for line in done.stdout.splitlines()}
     assert not ids & {"AMN-D001", "AMN-D003", "AMN-D004"}, done.stdout
+
+
+SERVE = """
+import warnings
+warnings.simplefilter("ignore")
+from starlette.testclient import TestClient
+import protection
+with TestClient(protection.app) as client:
+    for path in {paths!r}:
+        print(path, client.get(path, follow_redirects=False).status_code)
+"""
+
+
+@pytest.mark.parametrize(
+    "name, tenant, answers",
+    [
+        ("legacy", "1", {"/health": 200, "/static/sinar.css": 200, "/login": 200, "/pelanggan": 303, "/api/saya": 401}),
+        ("apotek", "apotek", {"/health": 200, "/docs": 200, "/static/apotek.css": 200, "/obat": 200, "/pasien": 401}),
+    ],
+)
+def test_the_application_answers_behind_the_file_as_it_did_before(written, name, tenant, answers):
+    """Served as it was written, with keys, tables and a tenant: the guard observes and stops nobody."""
+    one = written(name)
+    place = {**one.environment, "AMANAH_STATE": str(one.folder / "state"), "AMANAH_GUARD": "protection:guard"}
+    create = ("tenant", "create", tenant, "--name", "T", "--template", "blank", "--admin", "1")
+    for command in (("keys", "init"), ("db", "upgrade"), create):
+        done = run(one.folder, "-m", "amanah.cli", *command, **place)
+        assert done.returncode == 0, done.stdout + done.stderr
+    served = run(one.folder, "-c", SERVE.format(paths=list(answers)), **place)
+    assert served.returncode == 0, served.stderr
+    assert dict(line.split() for line in served.stdout.splitlines()) == {k: str(v) for k, v in answers.items()}
 
 
 def test_legacy_is_guessed_with_its_company_column_and_child_tables(written):
