@@ -65,9 +65,10 @@ def _owned(table: Protected, tenant: str) -> ColumnElement[bool]:
     """The condition that a row of ``table`` is the tenant's."""
     columns = table.table.c
     if table.tenant is not None:
-        return columns[table.tenant] == table.tenant_value(tenant)
+        ours: ColumnElement[bool] = columns[table.tenant] == table.tenant_value(tenant)
+        return ours
     if table.via is None:
-        return literal(tenant) == table.fixed
+        return literal(tenant) == literal(table.fixed)
     parent = table.via.parent
     return columns[table.via.column].in_(select(*parent.key_columns()).where(_owned(parent, tenant)))
 
