@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CheckConstraint, Column, Enum, Index, Integer, String, UniqueConstraint, Uuid
 from sqlalchemy.orm.mapper import _all_registries
@@ -22,8 +22,9 @@ from sqlalchemy.orm.mapper import _all_registries
 from ..encryption.codecs import codec_for
 from ..encryption.normalise import normaliser
 from ..errors import DeclarationError
-from .fields import Field, Protected, Register, Via
+from .fields import Field, Protected, Register
 from .masks import mask_for, standin_for
+from .owners import Owner, owner_of
 from .parents import parents_first
 from .personal import IndexToken, Personal, Search
 
@@ -107,58 +108,12 @@ def build(
     register = Register()
     for table, parent in parents_first(metadata, said):
         declared = said.get(table.name, Declaration(table.name))
-        _take_in(register, table, declared, _owner(register, table, declared, parent, tenant_column, fixed_tenant))
+        _take_in(register, table, declared, owner_of(register, table, declared, parent, tenant_column, fixed_tenant))
     register.close()
     return register
 
 
-class _Owner(NamedTuple):
-    """Whose rows a table holds: one of the three."""
-
-    tenant: str | None = None
-    via: Via | None = None
-    fixed: str | None = None
-
-
-def _owner(
-    register: Register,
-    table: Table,
-    said: Declaration,
-    parent: Table | None,
-    tenant_column: str,
-    fixed_tenant: str | None,
-) -> _Owner | None:
-    """How the table's rows belong to a tenant; None where nobody said it, or where all share them."""
-    if said.tenant is not None and said.tenant not in table.c:
-        raise DeclarationError(detail=f"{table.name} has no column {said.tenant!r} to be its tenant")
-    tenant = said.tenant or tenant_column
-    if fixed_tenant is not None:
-        named = "tenant=" if said.tenant else "via=" if said.via else None
-        if named is not None:
-            raise DeclarationError(
-                detail=f"{table.name} is declared with {named}, and fixed_tenant says that all rows are of one tenant"
-            )
-        if tenant in table.c and not said.shared:
-            raise DeclarationError(
-                detail=f"{table.name} has the tenant column {tenant!r}, and fixed_tenant says that there is none: "
-                "leave out fixed_tenant, or name another tenant_column if this one means something else"
-            )
-        return None if said.shared else _Owner(fixed=fixed_tenant)
-    if parent is not None and said.via is not None:
-        if tenant in table.c:
-            raise DeclarationError(detail=f"{table.name} has the tenant column {tenant!r}: leave out via=")
-        known = register.by_name(parent.name)
-        if known is None:
-            raise DeclarationError(
-                detail=f"{table.name}.{said.via} leads to {parent.name}, whose rows belong to no tenant: "
-                f"declare {parent.name} with tenant= or via="
-            )
-        known.has_children = True
-        return _Owner(via=Via(said.via, known))
-    return None if said.shared or tenant not in table.c else _Owner(tenant=tenant)
-
-
-def _take_in(register: Register, table: Table, said: Declaration, owner: _Owner | None) -> None:
+def _take_in(register: Register, table: Table, said: Declaration, owner: Owner | None) -> None:
     personal = dict(said.columns) | {c.name: c.type for c in table.columns if isinstance(c.type, Personal)}
     if owner is None:
         if personal:
