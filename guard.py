@@ -30,7 +30,6 @@ from .middleware.access import Actor
 from .middleware.admission import Admission
 from .middleware.asgi import AmanahMiddleware
 from .middleware.declare import build
-from .middleware.first_sight import FirstSight
 from .middleware.declared_sql import normal
 from .middleware.first_sight import FirstSight
 from .middleware.fixed_tenant import only

@@ -68,7 +68,8 @@ def _owned(table: Protected, tenant: str) -> ColumnElement[bool]:
         ours: ColumnElement[bool] = columns[table.tenant] == table.tenant_value(tenant)
         return ours
     if table.via is None:
-        return literal(tenant) == literal(table.fixed)
+        fixed: ColumnElement[bool] = literal(tenant) == literal(table.fixed)
+        return fixed
     parent = table.via.parent
     return columns[table.via.column].in_(select(*parent.key_columns()).where(_owned(parent, tenant)))
 

@@ -22,7 +22,7 @@ from .models import posture
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Connection, Engine, Row
+    from sqlalchemy import Connection, Engine
 
 log = logging.getLogger("amanah.observing")
 
@@ -38,7 +38,7 @@ class Posture(NamedTuple):
     until: date | None
 
     @classmethod
-    def of(cls, row: Row[Any], today: date) -> Posture:
+    def of(cls, row: Any, today: date) -> Posture:
         """As it was written; where its last day has passed, everything was enforced."""
         until = None if row.until is None else date.fromisoformat(row.until)
         if until is not None and until < today:
