@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from .init_identify import fill, identify_source
+from .init_imports import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from .init import Draft
-    from .init_loading import Loaded
     from .init_routes import RouteGuess
     from .init_tables import TableGuess
 
 _WIDTH: Final = 120  # as `init_identify.fill`
-_TAKEN: Final = frozenset(
-    {
-        *("app", "guard", "identify", "unprotected", "date", "DECLARATIONS", "ROUTES", "Guard", "HTTPConnection"),
-        *(
-            "Engine",
-            "Identity",
-            "Personal",
-            "declare",
-            "guessed",
-            "public",
-            "route",
-            "shared",
-            "sign_in",
-            "their_engine",
-        ),
-    }
-)
-
 _WRITTEN: Final = (
     "`amanah init` wrote this on {today} by looking at tables and routes. What it guessed stands in guessed(…): read "
     "it, correct it, and take the guessed() away. `{guard} doctor` lists what is left."
@@ -66,53 +47,9 @@ _ENGINES: Final = (
 
 def source(draft: Draft) -> str:
     """The whole file."""
-    names = _Names(draft)
+    names = Names(draft)
     parts = (_imports(draft, names), [""], _declarations(draft), _routes(draft), _end(draft, names))
     return "\n".join([_head(draft), *(line for part in parts for line in part)])
-
-
-class _Names:
-    """How the application's own objects are called in the file; another name where one is taken.
-
-    The application is imported after its guard, because importing it may configure its mappers. Not so where its engine
-    is found in it only.
-    """
-
-    def __init__(self, draft: Draft) -> None:
-        self._imports: defaultdict[str, list[str]] = defaultdict(list)
-        self.late: list[str] = []
-        self.metadata = self._import(draft.metadata)
-        self.engine = self._import(draft.engine) if draft.engine is not None and draft.engine.module else ""
-        self.early = _statements(self._imports)
-        self._imports.clear()
-        app = self._import(draft.app, None if draft.app.called else "unprotected")
-        self.app = f"{app}()" if draft.app.called else app
-        statements = _statements(self._imports)
-        if draft.engine is not None and not draft.engine.module:
-            self.early = sorted([*self.early, *statements])
-            self.engine = f"unprotected.{draft.engine.attribute}"
-        else:
-            self.late = statements
-
-    def _import(self, loaded: Loaded, alias: str | None = None) -> str:
-        first, dot, rest = loaded.attribute.partition(".")
-        taken = {name.split(" as ")[-1] for names in self._imports.values() for name in names}
-        if first in self._imports[loaded.module]:
-            return loaded.attribute
-        if dot or alias is None:
-            alias = f"their_{first.lower()}" if first in _TAKEN or first in taken else None
-        self._imports[loaded.module].append(first if alias is None else f"{first} as {alias}")
-        return f"{alias or first}{dot}{rest}"
-
-
-def _statements(imports: Mapping[str, list[str]]) -> list[str]:
-    """The import statements as ruff sorts them."""
-    found = []
-    for module in sorted(imports):
-        plain = sorted((one for one in imports[module] if " as " not in one), key=_isort_key)
-        found += [f"from {module} import {', '.join(plain)}"] if plain else []
-        found += [f"from {module} import {one}" for one in sorted(imports[module]) if " as " in one]
-    return found
 
 
 def _head(draft: Draft) -> str:
@@ -126,7 +63,7 @@ def _head(draft: Draft) -> str:
     return '"""' + "\n\n".join(fill(text, indent="") for text in paragraphs) + '\n"""\n'
 
 
-def _imports(draft: Draft, names: _Names) -> list[str]:
+def _imports(draft: Draft, names: Names) -> list[str]:
     used = ["Guard", "Identity"]
     if draft.tables.personal:
         used.append("Personal")
@@ -139,10 +76,6 @@ def _imports(draft: Draft, names: _Names) -> list[str]:
     engine = [] if names.engine else ["from sqlalchemy import Engine"]
     third = sorted([f"from amanah import {', '.join(used)}", *engine, "from starlette.requests import HTTPConnection"])
     return ["from datetime import date", "", *third, "", *names.early]
-
-
-def _isort_key(name: str) -> tuple[int, str]:
-    return (0 if name.isupper() else 1 if name[:1].isupper() else 2, name)
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -224,7 +157,7 @@ def _each(routes: Iterable[RouteGuess]) -> list[str]:
 # -- who is asking, and the guard --------------------------------------------------------------------------------------
 
 
-def _end(draft: Draft, names: _Names) -> list[str]:
+def _end(draft: Draft, names: Names) -> list[str]:
     lines = [*identify_source(draft), "", ""]
     if not names.engine:
         lines += [
