@@ -17,6 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route as Handler
+from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient
 
 from amanah import Actor, Guard, Identity, Personal, declare, public, route, sign_in
@@ -200,9 +201,16 @@ class ObservedWorld:
         def health(_request: Any) -> PlainTextResponse:
             return PlainTextResponse("ok", headers={"cache-control": "max-age=5"})
 
+        async def live(socket: Any) -> None:
+            await socket.accept()
+            with Session(self.engine) as session:
+                await socket.send_json([row.id for row in session.scalars(select(m.Order).order_by(m.Order.id))])
+            await socket.close()
+
         handlers = {"names": names, "mixed": mixed, "raw": raw, "write": write, "health": health, "login": listed}
         handlers |= dict.fromkeys(("patients", "orders", "secrets", "undeclared"), listed)
-        return Starlette(routes=[Handler(f"/{name}", handler) for name, handler in handlers.items()])
+        routes = [Handler(f"/{name}", handler) for name, handler in handlers.items()]
+        return Starlette(routes=[*routes, WebSocketRoute("/live", live)])
 
     @contextmanager
     def unguarded_session(self) -> Iterator[Session]:

@@ -241,8 +241,11 @@ def prepare(app: str, folder: Path) -> None:
     (folder / "observed_plugin.py").write_text(text)
 
 
-def run(app: str, folder: Path, *, ready: bool) -> str:
-    """The application's whole suite; without ``ready`` nothing of Amanah's own is in the database."""
+def run(app: str, folder: Path, *, ready: bool, url: str | None = None) -> str:
+    """The application's whole suite; without ``ready`` nothing of Amanah's own is in the database.
+
+    ``url``: an empty PostgreSQL database; default: a SQLite file of the suite's own.
+    """
     prepare(app, folder)
     own = ["--deselect", f"{app}/tests/{NEEDS_AN_EMPTY_DATABASE[app]}"] if ready else []
     answer = subprocess.run(
@@ -253,6 +256,7 @@ def run(app: str, folder: Path, *, ready: bool) -> str:
             "AMANAH_STATE": str(folder / "state"),
             "OBSERVED_READY": "yes" if ready else "no",
             "OBSERVED_FOUND": str(folder / "found.json"),
+            **({} if url is None else {f"{app.upper()}_TEST_DATABASE_URL": url}),
         },
         capture_output=True,
         text=True,
@@ -283,6 +287,18 @@ def test_an_apps_own_tests_pass_while_it_is_observed(app: str, tmp_path: Path) -
     codes = Counter(code for code, _, _ in found)
     assert set(codes) >= EXPECTED[app], codes
     assert all(detail["count"] >= 1 for _, _, detail in found)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("app", ["legacy", "apotek"])
+def test_an_apps_own_tests_pass_on_postgresql_while_it_is_observed(
+    app: str, tmp_path: Path, postgres_database: str
+) -> None:
+    """The same over the drivers that they use there."""
+    url = postgres_database if app == "legacy" else postgres_database.replace("+psycopg", "+asyncpg")
+    run(app, tmp_path, ready=True, url=url)
+    codes = {code for code, _, _ in json.loads((tmp_path / "found.json").read_text())}
+    assert codes >= EXPECTED[app], codes
 
 
 @pytest.mark.parametrize("app", ["legacy", "apotek"])

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import func, select, table, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from starlette.websockets import WebSocketDisconnect
 
 from amanah import Guard, guessed, route
 from amanah.audit.entries import decode
-from amanah.errors import AccessRequired, ConfigurationError, ObservingEnded
+from amanah.errors import AccessRequired, ConfigurationError, ObservingEnded, RouteUndeclared, StatementRefused
 from amanah.middleware.observing import LONGEST, Observing
 
 TODAY = datetime.now(UTC).date()
@@ -131,6 +132,24 @@ def test_a_request_that_would_pass_leaves_nothing(world):
     """Only noes are recorded while observing."""
     assert world.client(base_url="https://toko.example").get("/orders", headers={"x-user": "1/boss"}).json() == [1, 2]
     assert not world.seen()
+
+
+def test_a_websocket_is_observed_like_a_request(world):
+    """It opens, its messages pass, and that nobody declared it is on record."""
+    with world.client().websocket_connect("/live") as socket:
+        assert socket.receive_json() == [1, 2]
+    assert {entry["route"] for entry in made(world.seen(), "route-undeclared")} == {"WEBSOCKET /live"}
+
+
+def test_a_websocket_meets_what_is_enforced(observed_world):
+    """The statement is refused, and the connection is closed before anything of it is sent."""
+    observed_world.guard(enforce=["orders"])
+    client = observed_world.people().client(base_url="https://toko.example")
+    with (
+        pytest.raises((WebSocketDisconnect, StatementRefused, RouteUndeclared)),
+        client.websocket_connect("/live") as socket,
+    ):
+        pytest.fail(str(socket.receive_json()))
 
 
 def test_a_login_that_fails_stops_nobody(observed_world):
