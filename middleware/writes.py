@@ -67,9 +67,7 @@ def prepare(
     return ready, rows, frozenset(updating.looked_at)
 
 
-def foresee(
-    connection: Connection, table: Protected, access: Access, statement: Insert | Update, rows: Rows
-) -> None:
+def foresee(connection: Connection, table: Protected, access: Access, statement: Insert | Update, rows: Rows) -> None:
     """Raise what `prepare` would refuse, as far as the statement alone tells: the database is not asked.
 
     For a table without sealed columns that is only observed. ``rows`` are left as they are.
