@@ -16,6 +16,7 @@ from .middleware.personal import Personal
 from .middleware.role_map import RoleMap
 from .middleware.routes import public, route, sign_in
 from .middleware.session_cookie import SessionCookie
+from .migrations import include_object
 from .settings import Settings
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "current_access",
     "declare",
     "guessed",
+    "include_object",
     "public",
     "route",
     "shared",

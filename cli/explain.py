@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..adoption.observed import OUTCOME
 from ..audit.log import find
 from ..errors import InvalidInput
 from ..i18n import N_
@@ -27,6 +28,8 @@ def explain(ctx: typer.Context, entry_id: Annotated[str, typer.Argument(metavar=
     entry = found.entry
     with desk.transaction() as connection:
         desk.note(connection, entry.tenant, act="explain", entry=entry.id)
+    if entry.outcome == OUTCOME:
+        desk.say(N_("Nothing was stopped: Amanah only observes this. Once it enforces, the answer is:"))
     for line in refusal_words(entry, guard.routes.routes, desk.language) or ():
         desk.say(line) if line else None
     facts = (

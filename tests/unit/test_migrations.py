@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, inspect, text
 
 import amanah
 from amanah import database, migrations
@@ -136,3 +136,27 @@ def test_two_processes_may_upgrade_at_once(database_url, engines):
     assert [process.wait(120) for process in starting] == [0, 0]
     migrations.check(engines["core"])
     migrations.check(engines["trail"], "trail")
+
+
+def test_an_application_s_own_autogenerate_does_not_see_our_tables(database_url):
+    """With `include_object` it neither drops them nor their indexes; without it, it would."""
+    engine = database.own_engine(database_url)
+    metadata = MetaData()
+    Table("customer", metadata, Column("id", Integer, primary_key=True), Column("name", String(40), index=True))
+    metadata.create_all(engine)
+    migrations.upgrade(database_url)
+    with engine.connect() as connection:
+        blind = MigrationContext.configure(connection, opts={"include_object": amanah.include_object})
+        assert compare_metadata(blind, metadata) == []
+        seeing = compare_metadata(MigrationContext.configure(connection), metadata)
+        assert {change[0] for change in seeing} >= {"remove_table", "remove_index"}
+        metadata.remove(metadata.tables["customer"])
+        assert {change[0] for change in compare_metadata(blind, metadata)} >= {"remove_table"}  # of their own, it does
+    engine.dispose()
+
+
+def test_every_table_of_ours_has_a_name_by_which_it_is_left_out(all_models):
+    """`include_object` goes by the name."""
+    assert all(
+        name.startswith("amanah_") for name in (*database.core.tables, *database.trail.tables, migrations.VERSION_TABLE)
+    )

@@ -26,6 +26,13 @@ def test_a_refusal_before_the_policy_is_explained_too(small_office):
     assert "billing, support" in result.stdout
 
 
+def test_what_was_only_observed_is_not_called_stopped(small_office):
+    """Nothing was stopped, and the reason that would have stopped it is told all the same."""
+    told = small_office.run("explain", small_office.with_tenant().refuse("billing", outcome="would_refuse")).stdout
+    assert told.startswith("Nothing was stopped")
+    assert "None of your roles may read customer" in told
+
+
 def test_a_changed_policy_is_said_to_have_changed(small_office):
     """The explanation is by today's policy, and says which one decided then."""
     refusal = small_office.with_tenant().refuse("billing")
