@@ -137,7 +137,8 @@ def _thread(one: Observation) -> str:
 
 
 def _anybody(one: Observation) -> str:
-    return f'public("{one.route}"),  # or sign_in("{one.route}"), if nobody has to be signed in for it'
+    # Never the declaration that would open it: who takes lines from here by the dozen must not make a route public.
+    return f'identify  # must know who asks "{one.route}"; declare the route otherwise only if nobody has to sign in'
 
 
 def _member(one: Observation) -> str:

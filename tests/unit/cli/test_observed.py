@@ -62,7 +62,7 @@ def test_each_kind_is_listed_with_its_count_and_its_line(run):
     assert (undeclared["route"], undeclared["count"]) == ("GET /undeclared", 3)
     assert lines["route-undeclared"].startswith('route("GET /undeclared", "undeclared", "read", ["…"]),')
     assert lines["forbidden"] == 'amanah grant give 1 ACCOUNT masker --reason "…"'
-    assert lines["not-identified"].startswith('public("GET /patients")')
+    assert lines["not-identified"].startswith("identify  # must know who asks")
     assert lines["raw-sql-refused"].startswith("guard.declared_sql(")
     assert "test_observed.py:" in lines["raw-sql-refused"]
     assert lines["access-required"].startswith("with guard.access(")
