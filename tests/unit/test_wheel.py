@@ -20,6 +20,7 @@ SHIPPED = (
     "audit",
     "cli",
     "console",
+    "adoption",
     "encryption",
     "locale",
     "middleware",

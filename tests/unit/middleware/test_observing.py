@@ -35,11 +35,13 @@ def made(entries, code):
 # -- the last day ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("until", [None, datetime.now(UTC), "2026-12-31", TODAY + timedelta(days=LONGEST + 1)])
+@pytest.mark.parametrize(
+    "until", [None, datetime(2026, 5, 2, tzinfo=UTC), "2026-05-02", date(2026, 5, 1) + timedelta(days=LONGEST + 1)]
+)
 def test_a_last_day_is_named_and_near(until):
     """Without one, with a point in time instead, or with one that is too far no guard observes."""
     with pytest.raises(ConfigurationError):
-        Observing(until, ())
+        Observing(until, (), clock=lambda: datetime(2026, 5, 1, 12, tzinfo=UTC))
 
 
 def test_the_last_day_is_still_observed_and_the_next_is_not():
