@@ -94,6 +94,8 @@ def _append(connection: Connection, tenant: str, entries: Sequence[Waiting], pub
         raise TrailRolledBack(tenant=tenant)
     beyond = select(entry.c.position).where(entry.c.tenant_id == tenant, entry.c.position >= old_size).limit(1)
     if connection.execute(beyond).first():
+        if stored is None and Head.read(connection, tenant) is not None:
+            raise HeadMoved  # a head that is not there cannot be locked: another one has just made the first entries
         raise TrailDamaged(detail=f"the trail of {tenant} holds entries that its head does not know")
     known = {
         (event_id, leaf)
