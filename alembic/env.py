@@ -15,6 +15,7 @@ from amanah.migrations import VERSION_TABLE
 
 MODELS = (
     "access_policies.models",
+    "adoption.models",
     "audit.models",
     "audit.staging",
     "console.models",

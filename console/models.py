@@ -5,7 +5,17 @@ Instants are whole microseconds since 1970-01-01 UTC.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 from ..database import TENANT_ID, core
 
@@ -58,3 +68,13 @@ session = Table(
     Index("ix_amanah_console_session_expires_at", "expires_at"),
 )
 """Who is signed in to the console. A row that is gone is a session that has ended."""
+
+attempt = Table(
+    "amanah_attempt",
+    core,
+    Column("name_token", _TOKEN, primary_key=True),
+    Column("wrong", Integer, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Index("ix_amanah_attempt_last_at", "last_at"),
+)
+"""Wrong passwords at the terminal, where each attempt is a process of its own. A row is forgotten after an hour."""

@@ -39,6 +39,7 @@ SHARED = "AMANAH_TEST_FOLDER"  # set by the run's first process, inherited by it
 POSTGRES = Path(__file__).parent.parent / "tools" / "postgres.py"
 MODELS = (
     "access_policies.models",
+    "adoption.models",
     "audit.models",
     "audit.staging",
     "console.models",
