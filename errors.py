@@ -445,6 +445,97 @@ class TenantForeign(Refusal):
     remedy = N_("Sign in as a member of that organisation, or name its tenant in the job.")
 
 
+class PasswordWrong(Refusal):
+    """A password at the terminal that is not the member's, or a member who has none."""
+
+    code = "password-wrong"
+    what = N_("Nothing was done: it is not proven who you are.")
+    why = N_("The password is not this member's, or the member has none for the console.")
+    remedy = N_("Try again. A first password is set by way of: amanah member invite")
+
+
+class AttemptsTooMany(Refusal):
+    """Passwords are being guessed: too many wrong ones for this member."""
+
+    code = "attempts-too-many"
+    status = 429
+    what = N_("Nothing was done: it is not proven who you are.")
+    why = N_("There were too many wrong passwords for this member.")
+    remedy = N_("Wait {seconds} seconds and try again.")
+
+
+class DecryptRefused(Refusal):
+    """Base of what can be wrong with a request to store sealed columns in plain again."""
+
+    code = "decrypt-refused"
+    what = N_("Nothing was decrypted.")
+
+
+class RequestUnknown(DecryptRefused):
+    """An id that no request has."""
+
+    code = "request-unknown"
+    status = 404
+    why = N_("There is no request with this id.")
+    remedy = N_("List them with: amanah decrypt list")
+
+
+class RequestForged(DecryptRefused):
+    """What the database holds of a request is not what its people decided, or not what the trail recorded."""
+
+    code = "request-forged"
+    why = N_("The request is not what was asked for and approved: it was changed outside of Amanah.")
+    remedy = N_("Find out who can write to the table amanah_request, and tell the compliance officer.")
+
+
+class SamePerson(DecryptRefused):
+    """Whoever asked is the one who approves."""
+
+    code = "same-person"
+    why = N_("Whoever asked for it cannot approve it.")
+    remedy = N_("Let another member who may do it look at the request and approve it.")
+
+
+class RequestUnapproved(DecryptRefused):
+    """A request that nobody but its author has agreed to."""
+
+    code = "request-unapproved"
+    why = N_("Nobody has approved the request.")
+    remedy = N_("Another member approves it with: amanah decrypt approve {request} --as MEMBER")
+
+
+class RequestDecided(DecryptRefused):
+    """A second approval, or a decision that another one overtook."""
+
+    code = "request-decided"
+    why = N_("The request was approved before, or somebody decides about it at this moment.")
+    remedy = N_("Look at it with: amanah decrypt list")
+
+
+class RequestEnded(DecryptRefused):
+    """A request that was refused, withdrawn or carried out."""
+
+    code = "request-ended"
+    why = N_("The request was refused, withdrawn or carried out, and is good for one time.")
+    remedy = N_("Ask anew with: amanah decrypt request")
+
+
+class RequestExpired(DecryptRefused):
+    """A request past its time."""
+
+    code = "request-expired"
+    why = N_("The time of the request is over.")
+    remedy = N_("Ask anew with: amanah decrypt request. What is decrypted already stays so.")
+
+
+class StepWrong(DecryptRefused):
+    """A column of which the plain values are not kept, or not only as a copy."""
+
+    code = "step-wrong"
+    why = N_("{field} is not declared with sealing=read_sealed.")
+    remedy = N_("Deploy that step first: what is written is then stored in both columns, and no plain value goes stale.")
+
+
 class FormForged(Refusal):
     """A form that did not come from one of the console's own pages in this browser, or whose page was too old."""
 
