@@ -126,6 +126,9 @@ ACTS = [
     *((name, "compliance_officer", "authentication", "account", "read", True) for name in templates.names()),
     *((name, "owner", "authentication", "account", "read", True) for name in templates.names()),
     *((name, "admin", "compliance", "amanah.trail", "export", False) for name in templates.names()),
+    *((name, "admin", "security", "amanah.sealing", "decrypt", True) for name in templates.names()),
+    *((name, "owner", "security", "amanah.sealing", "decrypt", True) for name in templates.names()),
+    *((name, "compliance_officer", "security", "amanah.sealing", "decrypt", False) for name in templates.names()),
 ]
 
 
