@@ -533,7 +533,9 @@ class StepWrong(DecryptRefused):
 
     code = "step-wrong"
     why = N_("{field} is not declared with sealing=read_sealed.")
-    remedy = N_("Deploy that step first: what is written is then stored in both columns, and no plain value goes stale.")
+    remedy = N_(
+        "Deploy that step first: what is written is then stored in both columns, and no plain value goes stale."
+    )
 
 
 class FormForged(Refusal):
@@ -735,3 +737,56 @@ class InvalidInput(AmanahError):
     status = 422
     what = N_("This cannot be done.")
     why = "{detail}"
+
+
+# -- reporting copies -------------------------------------------------------------------------------------------------
+
+
+class CopyNotWritten(AmanahError):
+    """Base of what can stop a reporting copy. An older copy stays as it was."""
+
+    code = "copy-not-written"
+    status = 409
+    what = N_("The reporting copy was not written. An older one stays as it was.")
+    why = "{detail}"
+
+
+class CopyFailed(CopyNotWritten):
+    """A table could not be read, or what was read could not be written."""
+
+    code = "copy-failed"
+    why = N_("The table {table} could not be copied ({detail}).")
+    remedy = N_("Mend it, or name the other tables with --table, and run the command again.")
+
+
+class CopyPlaceTaken(CopyNotWritten):
+    """Where the copy should go is something that is no copy, or the application's own database."""
+
+    code = "copy-place-taken"
+    why = N_("{place} is or holds something that this command did not make: {found}.")
+    remedy = N_("Name a SQLite file that does not exist yet, or a PostgreSQL schema of its own (--schema).")
+
+
+class CopyOfAnotherTenant(CopyNotWritten):
+    """Where the copy should go is the copy of another tenant."""
+
+    code = "copy-of-another-tenant"
+    why = N_("{place} holds the copy of another organisation.")
+    remedy = N_("Give each organisation a file or schema of its own, or remove the other copy first.")
+
+
+class CopyBusy(CopyNotWritten):
+    """Another run writes the same copy, or somebody holds the old one."""
+
+    code = "copy-busy"
+    why = N_("{place} is in use: another run writes it, or somebody reads the old copy for very long.")
+    remedy = N_("Run the command again later.")
+
+
+class CopyPlaceAway(CopyNotWritten):
+    """The place does not answer, or may not be written."""
+
+    code = "copy-place-away"
+    status = 503
+    why = N_("{place} cannot be reached or not be written ({detail}).")
+    remedy = N_("Check the address, and that this account may create files there, or schemas.")
