@@ -30,6 +30,7 @@ from .handoff import hand_over
 from .notes import Notes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from sqlalchemy.orm import Session
@@ -180,6 +181,13 @@ class Access:
                 known = Sight.WITHHELD
             self._sights[field] = known
         return known
+
+    def narrow(self, fields: Iterable[Field]) -> None:
+        """From now on these columns are seen masked at most: less than the policy lets, never more."""
+        for field in fields:
+            if self.sight(field) is Sight.CLEAR:
+                self._sights[field] = Sight.MASKED
+        self._checked.clear()
 
     # -- keys --
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from amanah.errors import (
     AmanahError,
     ConfigurationError,
+    CopyNotWritten,
     InvalidInput,
     Refusal,
     SealError,
@@ -63,6 +64,7 @@ _SECTIONS: tuple[tuple[type[AmanahError], str, str], ...] = (
     (SealError, "Sealed values", "A value in the database does not open. It is never handed out as it is."),
     (TrailDamaged, "The trail", "What verification, and whoever reads the log, raises."),
     (InvalidInput, "Administration", "Input to a command or to an act of administration."),
+    (CopyNotWritten, "Reporting copies", "What stops `amanah report-copy`. An older copy stays as it was."),
 )
 
 
