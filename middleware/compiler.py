@@ -30,12 +30,12 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause, TableValue
 from ..errors import AmanahError, RawSqlRefused, SealedUseRefused, SealedWriteRefused, TableShadowed
 from .access import current
 from .declared_sql import DeclaredText
-from .personal import Bound, IndexToken, Personal, Search
+from .personal import Bound, Envelope, IndexToken, Personal, Search
 from .raw import STRING_RUNNERS, check_raw
 from .shape import Shape, refuse, rehearsing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sqlalchemy import Dialect
 
@@ -178,13 +178,15 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         if not asfrom or iscrud:
             return super().visit_table(table, asfrom=asfrom, iscrud=iscrud, **kw)
         self.amanah_shape.touch(protected, "read")
-        if not self._walled(protected):
+        walled = self._walled(protected)
+        columns = self._columns(protected)
+        if not walled and columns == "*":
             return super().visit_table(table, asfrom=asfrom, iscrud=iscrud, **kw)
         names = kw.pop("ambiguous_table_name_map", None)
         enclosing = kw.get("enclosing_alias")
         inner = super().visit_table(table, asfrom=True, iscrud=False, **kw)
-        condition = self._owned(protected, table, table.name, **kw)
-        text = f"(SELECT * FROM {inner} WHERE {condition})"  # noqa: S608 - names from the declarations, quoted
+        condition = f" WHERE {self._owned(protected, table, table.name, **kw)}" if walled else ""
+        text = f"(SELECT {columns} FROM {inner}{condition})"  # noqa: S608 - names from the declarations, quoted
         if enclosing is not None and enclosing.element is table:
             return text
         name = table.name
@@ -192,6 +194,17 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
             name = self._truncated_identifier("alias", names[name])
         self._from_names.add(name.lower())
         return text + self.get_render_as_alias_suffix(self.preparer.quote(name))
+
+    def _columns(self, table: Protected) -> str:
+        """What a SELECT meets behind the wall: where envelopes stand beside a column, they bear its name as well."""
+        beside = {f.column: f for f in table.fields.values() if f.sealed and f.beside}
+        if not beside:
+            return "*"
+        quote = self.preparer.quote
+        return ", ".join(
+            f"{quote(beside[c.name].sealed_column)} AS {quote(c.name)}" if c.name in beside else quote(c.name)
+            for c in table.table.columns
+        )
 
     def _owned(self, owned: Protected, source: Any, row: str, *outer: str, **kw: Any) -> str:
         """SQL: the row of ``source`` that stands here under the name ``row`` is the access's tenant's.
@@ -282,11 +295,9 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         statement, protected = self._written(update_stmt, "update", visiting_cte)
         text = super().visit_update(statement, visiting_cte=visiting_cte, **kw)
         if protected is not None:
-            self.amanah_shape.columns = tuple(
-                c.name
-                for c in protected.table.columns
-                if not isinstance(c.type, IndexToken)
-                and re.search(rf"[ .]{re.escape(self.preparer.quote(c.name))}=", text)
+            quote = self.preparer.quote
+            self.amanah_shape.columns = _said(
+                c for c in protected.table.columns if re.search(rf"[ .]{re.escape(quote(c.name))}=", text)
             )
         return text
 
@@ -304,9 +315,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
             if hasattr(insert_stmt._post_values_clause, "update_values_to_set"):  # noqa: SLF001
                 self.amanah_shape.touch(protected, "update")
             names = set(self.column_keys or ()) | {getattr(c, "key", str(c)) for c in (insert_stmt._values or ())}  # noqa: SLF001
-            self.amanah_shape.columns = tuple(
-                c.name for c in protected.table.columns if c.key in names and not isinstance(c.type, IndexToken)
-            )
+            self.amanah_shape.columns = _said(c for c in protected.table.columns if c.key in names)
         return super().visit_insert(insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw)
 
     # -- 2. the walk --------------------------------------------------------------------------------------------------
@@ -426,6 +435,9 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         if isinstance(column.type, IndexToken):
             field = column.type.search.field.name if column.type.search else column.name
             refuse(SealedUseRefused(field=field, construct="using its search column directly"))
+        if isinstance(column.type, Envelope):
+            field = column.type.field.name if column.type.field else column.name
+            refuse(SealedUseRefused(field=field, construct="using the column beside it directly"))
         name = str(column.name).lower()
         source = column.table
         if source is None:
@@ -477,7 +489,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         field = self._field(left)
         if operator in _NULLNESS and field is not None and isinstance(right, Null):
             self.amanah_shape.presence.add(field)
-            return super().visit_column(left, **_column_kw(kw)) + _NULLNESS[operator]
+            return self._stored(field, left, kw) + _NULLNESS[operator]
         if operator in _EQUALITY:
             if field is None:
                 left, right, field = right, left, self._field(right)
@@ -497,15 +509,21 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
 
     def _index(self, field: Field, column: Any, kw: dict[str, Any]) -> str:
         """The search column that belongs to ``column``, in the same table or alias."""
-        source = column.table
-        while isinstance(source, Alias):
-            source = source.element
-        if not field.search or not isinstance(source, TableClause):
+        if not field.search or not _of_table(column):
             refuse(SealedUseRefused(field=field.name, construct="a comparison"))
         self.amanah_shape.probes.add(field)
+        return self._neighbour(column, field.index_column, kw)
+
+    def _stored(self, field: Field, column: Any, kw: dict[str, Any]) -> str:
+        """What the database holds for ``column``. A subquery has passed it on under the column's own name."""
+        if field.sealed and _of_table(column):
+            return self._neighbour(column, field.sealed_column, kw)
+        return str(super().visit_column(column, **_column_kw(kw)))
+
+    def _neighbour(self, column: Any, name: str, kw: dict[str, Any]) -> str:
+        """The column ``name`` in the table or alias to which ``column`` belongs."""
         text = super().visit_column(column, **_column_kw(kw))
-        plain = self.preparer.quote(column.name)
-        return text[: len(text) - len(plain)] + self.preparer.quote(field.index_column)
+        return text[: len(text) - len(self.preparer.quote(column.name))] + self.preparer.quote(name)
 
     def _token(self, field: Field, bind: BindParameter[Any], kw: dict[str, Any]) -> str:
         """The parameter, processed into a search token when the statement is executed."""
@@ -607,7 +625,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         if bound.type.field is not None and self._observed(bound.type.field):
             return self.process(column, **_column_kw(kw))  # as it stands in the database
         field = self._field(column)
-        if field is None and not bound.type.sealed and bound.type.field is not None:
+        if field is None and bound.type.field is not None and not bound.type.field.sealed:
             # An expression over governed columns: those in it were noted as probes, so who gets here sees them in
             # clear.
             field = bound.type.field
@@ -631,7 +649,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
                 what = f"a subquery that leaves out {table.name}.{key.name}, its row's key,"
                 refuse(SealedUseRefused(field=field.name, construct=what))
             parts.append((super().visit_column(found, **plain), key))
-        return self._concatenate(field, parts, super().visit_column(column, **plain))
+        return self._concatenate(field, parts, self._stored(field, column, kw))
 
     def _concatenate(self, field: Field, parts: list[tuple[str, Column[Any]]], value: str) -> str:
         prefix = f"'{field.prefix.decode()}'"
@@ -702,6 +720,24 @@ def _beside(column: Any, key: Column[Any]) -> Any:
             # In a UNION ALL each SELECT brings its own key to the same place, or none of them is known.
             return candidate if all(_is_column(o) and o.name == wanted.name for o in origins) else None
     return None
+
+
+def _of_table(column: Any) -> bool:
+    """It stands in a table or an alias of one, and in no subquery."""
+    source = column.table
+    while isinstance(source, Alias):
+        source = source.element
+    return isinstance(source, TableClause)
+
+
+def _said(columns: Iterable[Column[Any]]) -> tuple[str, ...]:
+    """The columns as models and declarations name them: envelopes are their column's, tokens nobody's."""
+    names = (
+        c.type.field.column if isinstance(c.type, Envelope) and c.type.field is not None else c.name
+        for c in columns
+        if not isinstance(c.type, IndexToken)
+    )
+    return tuple(dict.fromkeys(names))
 
 
 def _is_column(element: Any) -> bool:

@@ -16,23 +16,26 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CheckConstraint, Column, Enum, Index, Integer, String, UniqueConstraint, Uuid
+from sqlalchemy import Column, Enum, Integer, String, Uuid
 from sqlalchemy.orm.mapper import _all_registries
 
 from ..encryption.codecs import codec_for
 from ..encryption.normalise import normaliser
 from ..errors import DeclarationError
+from .constraints import check_constraints, index_tokens, move_constraints
 from .fields import Field, Protected, Register
 from .masks import mask_for, standin_for
 from .owners import Owner, owner_of
 from .parents import parents_first
-from .personal import IndexToken, Personal, Search
+from .personal import Envelope, IndexToken, Personal, Search
+from .siblings import sealed_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sqlalchemy import MetaData, Table
     from sqlalchemy.orm import Mapper
+    from sqlalchemy.types import TypeEngine
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
 
@@ -148,8 +151,8 @@ def _take_in(register: Register, table: Table, said: Declaration, owner: Owner |
     for position, (name, type_) in enumerate(sorted(personal.items())):
         _take_in_column(register, protected, name, type_, position)
     if personal:
-        _check_constraints(protected)
-        _move_constraints(protected)
+        check_constraints(protected)
+        move_constraints(protected)
     register.add(protected)
 
 
@@ -184,37 +187,6 @@ def _check_key(protected: Protected, *, sealed: bool) -> None:
             raise DeclarationError(detail=f"{protected.name}: ON UPDATE CASCADE would move sealed rows to another key")
 
 
-def _check_constraints(protected: Protected) -> None:
-    """What the database would compare, compute or point to is ciphertext."""
-    table = protected.table
-    sealed = {name for name, f in protected.fields.items() if f.sealed}
-    for constraint in list(table.constraints):
-        if isinstance(constraint, CheckConstraint):
-            if getattr(constraint, "_type_bound", False):
-                if sealed & {c.name for c in constraint.columns}:
-                    table.constraints.discard(constraint)
-            elif sealed & set(re.findall(r"\w+", str(constraint.sqltext))):
-                raise DeclarationError(
-                    detail=f"{protected.name} has a CHECK on a sealed column, which would see ciphertext"
-                )
-    for other in table.metadata.tables.values():
-        for key in other.foreign_keys:
-            if key.column.table is table and key.column.name in sealed:
-                name = f"{protected.name}.{key.column.name}"
-                raise DeclarationError(detail=f"{name} is sealed and cannot be the target of a foreign key")
-    for name in sealed:
-        column = table.c[name]
-        if column.server_default is not None or column.computed is not None or column.server_onupdate is not None:
-            raise DeclarationError(
-                detail=f"{protected.name}.{name}: the database cannot make the value of a sealed column"
-            )
-        default: Any = column.default
-        if column.onupdate is not None or (default is not None and not (default.is_scalar or default.is_callable)):
-            raise DeclarationError(
-                detail=f"{protected.name}.{name}: a sealed column's default is a value or function; it has no onupdate"
-            )
-
-
 def _check_unmapped(table: Table) -> None:
     """Configured mappers remember the types of their columns; swapping a type then would go half unseen."""
     for mapper in _mappers():
@@ -238,16 +210,14 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         raise DeclarationError(
             detail=f"{protected.name}.{name} is tenant, subject or foreign key and cannot be personal"
         )
-    bound = type_.copy()
-    if bound.inner is None:
-        if isinstance(column.type, Personal):
-            raise DeclarationError(detail=f"{protected.name}.{name}: Personal(…) in a model needs the column's type")
-        bound.inner = column.type
-    if not bound.sealed:
-        bound.__dict__["impl"] = bound.inner
-    codec = codec_for(bound.inner)
-    python_type = bound.inner.python_type
     label = f"{protected.name}.{name}"
+    bound = type_.copy()
+    if bound.inner is None and isinstance(column.type, Personal):
+        raise DeclarationError(detail=f"{label}: Personal(…) in a model needs the column's type")
+    bound.take_type(bound.inner or column.type)
+    inner: TypeEngine[Any] = bound.inner or column.type
+    codec = codec_for(inner)
+    python_type = inner.python_type
     if not _IDENTIFIER.fullmatch(bound.identifier or label):
         raise DeclarationError(detail=f"{label}: give it an id= of ASCII letters, digits, dots, dashes and underscores")
     bound.field = Field(
@@ -256,10 +226,13 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         table=protected,
         column=name,
         category=bound.category,
-        sealed=bound.sealed,
+        sealed=bound.sealed and bound.sealing != "write_both",
+        sealing=bound.sealing,
+        sealed_column=sealed_name(name) if bound.sealing else name,
+        required=not column.nullable,
         codec=codec,
         mask=mask_for(bound.category, python_type, bound.mask),
-        standin=None if column.nullable else standin_for(python_type, aware=getattr(bound.inner, "timezone", True)),
+        standin=None if column.nullable else standin_for(python_type, aware=getattr(inner, "timezone", True)),
         search=bound.search == "exact",
         platform=bound.platform,
         domain=bound.domain or bound.identifier or label,
@@ -278,31 +251,18 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         table.append_column(
             Column(bound.field.index_column, IndexToken(Search(bound.field)), nullable=True, _omit_from_statements=True)
         )
-        if not any(name in c.columns for c in table.constraints if isinstance(c, UniqueConstraint)):
-            names = [*filter(None, [protected.tenant]), bound.field.index_column]
-            Index(f"ix_{table.name}_{bound.field.index_column}", *(table.c[one] for one in names))
+        index_tokens(bound.field)
+    if bound.field.beside:
+        _put_beside(bound.field, column)
 
 
-def _move_constraints(protected: Protected) -> None:
-    """UNIQUE and indexes on a sealed column say nothing about its values: they move to its search column."""
-    table = protected.table
-    sealed = {name: f for name, f in protected.fields.items() if f.sealed}
-    for constraint in [c for c in table.constraints if isinstance(c, UniqueConstraint)]:
-        touched = [c.name for c in constraint.columns if c.name in sealed]
-        if not touched:
-            continue
-        for name in touched:
-            if not sealed[name].search:
-                raise DeclarationError(detail=f'{protected.name}.{name} is unique: sealing it needs search="exact"')
-        table.constraints.discard(constraint)
-        moved = [table.c[sealed[c.name].index_column if c.name in sealed else c.name] for c in constraint.columns]
-        table.append_constraint(UniqueConstraint(*moved, name=constraint.name))
-    for index in [i for i in table.indexes if any(getattr(c, "name", None) in sealed for c in i.expressions)]:
-        table.indexes.discard(index)
-        names = [getattr(c, "name", "") for c in index.expressions]
-        if all(n not in sealed or sealed[n].search for n in names):
-            if index.unique:
-                moved = [table.c[sealed[n].index_column if n in sealed else n] for n in names]
-                Index(index.name, *moved, unique=True)
-        elif index.unique:
-            raise DeclarationError(detail=f'{index.name} is unique over a sealed column: that needs search="exact"')
+def _put_beside(field: Field, column: Column[Any]) -> None:
+    """A column for the envelopes. At the last step the plain one is no longer there for CREATE TABLE, nor written."""
+    last = field.sealing == "sealed_only"
+    table = field.table.table
+    if field.sealed_column not in table.c:
+        nullable = not (last and field.required)
+        table.append_column(Column(field.sealed_column, Envelope(field), nullable=nullable, _omit_from_statements=True))
+    if last:
+        column.system = True
+        field.default, column.default = column.default, None

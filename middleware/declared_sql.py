@@ -118,7 +118,7 @@ class DeclaredSql:
             known = table.fields.get(column.name)
             if known is not None and not known.sealed:
                 shown.append(_Verbatim(f"{quote(table.name)}.{quote(column.name)}").label(column.name))
-            elif known is not None or not any(column.name == f.index_column for f in table.fields.values()):
+            elif known is not None or table.column_named(column.name) is None:
                 shown.append(column)
         compiled = select(*shown).select_from(source).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
         return str(compiled)

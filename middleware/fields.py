@@ -16,6 +16,7 @@ from sqlalchemy import CHAR, Integer, Uuid
 
 from ..encryption.netstrings import after, netstring
 from ..errors import SealedWriteRefused, Tampered, TenantCrossed
+from .siblings import search_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..encryption.codecs import Codec
     from .declared_sql import DeclaredSql
     from .observing import Observing
+    from .siblings import Step
 
 _ONE_WORD = re.compile(r"[^\W\d][\w$]*")
 
@@ -53,7 +55,7 @@ class Field:
     """One personal column.
 
     ``id`` is fixed at declaration and names the column to the cipher for ever, so that table and column can be renamed.
-    ``name`` is ``table.column``, as policies say it.
+    ``name`` is ``table.column``, as policies say it. ``sealed``: statements meet envelopes in place of values.
     """
 
     id: str
@@ -70,11 +72,20 @@ class Field:
     domain: str = ""
     normalise: Callable[[Any], str] | None = None
     position: int = 0
+    sealing: Step | None = None
+    """How far a column that was in use has come; None for one that is governed, or sealed in place."""
+    sealed_column: str = ""
+    """The column in the database that holds the envelopes: this one, or the one beside it."""
+    required: bool = False
+    """The model does not take NULL."""
+    default: Any = None
+    """The client-side default of a column that is no longer written itself."""
     prefix: bytes = b""
 
     def __post_init__(self) -> None:
         """Compute what the hot path needs."""
         self.prefix = netstring(self.id.encode())
+        self.sealed_column = self.sealed_column or self.column
 
     @property
     def clear_bit(self) -> int:
@@ -89,7 +100,27 @@ class Field:
     @property
     def index_column(self) -> str:
         """The name of the column that holds the search tokens."""
-        return f"{self.column}_ix"
+        return search_name(self.column)
+
+    @property
+    def beside(self) -> bool:
+        """Its envelopes stand in a column of their own."""
+        return self.sealing is not None
+
+    @property
+    def writes_plain(self) -> bool:
+        """What is written is stored in the column itself as it is."""
+        return self.sealing in ("write_both", "read_sealed") or not self.writes_sealed
+
+    @property
+    def writes_sealed(self) -> bool:
+        """What is written is stored sealed."""
+        return self.sealed or self.beside
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns in the database that belong to it."""
+        return tuple(dict.fromkeys([self.column, self.sealed_column, *([self.index_column] if self.search else [])]))
 
     def place(self, key: Iterable[str]) -> bytes:
         """The bytes that bind a value to its field and row: a netstring for the field id and for each key part."""
@@ -137,12 +168,14 @@ class Protected:
     _last: Row | None = None
 
     def column_named(self, name: str) -> Field | None:
-        """The field whose column or search column has that name, in any case: SQL folds what is not quoted."""
+        """The field to which the column of that name belongs, in any case: SQL folds what is not quoted."""
         folded = name.lower()
-        for known in self.fields.values():
-            if folded == known.column.lower() or (known.search and folded == known.index_column.lower()):
-                return known
-        return None
+        return next((f for f in self.fields.values() if folded in (name.lower() for name in f.columns)), None)
+
+    @property
+    def writes_sealed(self) -> bool:
+        """Some of what is written to it is sealed for its row."""
+        return any(f.writes_sealed for f in self.fields.values())
 
     @property
     def owner_column(self) -> str | None:
@@ -222,7 +255,7 @@ class Register:
         self.reports: dict[str, DeclaredSql] = {}
         """Declared raw SQL, by its normal spelling."""
         self.personal_columns: frozenset[str] = frozenset()
-        """Names of personal and search columns, in lower case."""
+        """Names of personal columns and of those beside them, in lower case."""
         self.lenient = False
         """Only a part of what there is: other relations are let be, while the guard observes."""
         self.observing: Observing | None = None
@@ -267,8 +300,7 @@ class Register:
     def close(self) -> None:
         """Compute the look-ups once all tables are in."""
         self.fields = {f.id.encode(): f for table in self.tables.values() for f in table.fields.values()}
-        names = {f.column.lower() for f in self.fields.values()}
-        names |= {f.index_column.lower() for f in self.fields.values() if f.search}
+        names = {name.lower() for f in self.fields.values() for name in f.columns}
         self.personal_columns = frozenset(names)
         everything = sorted({*self.tables, *self.undeclared, *names})
         self.odd_names = tuple(name for name in everything if not _ONE_WORD.fullmatch(name))

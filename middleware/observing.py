@@ -83,7 +83,7 @@ class Observing:
 def _with_them(register: Register, enforced: frozenset[str]) -> frozenset[str]:
     """``enforced``, the resources of tables with a sealed column, and the parents of all these tables."""
     tables = register.tables.values()
-    found = set(enforced) | {t.resource for t in tables if any(f.sealed for f in t.fields.values())}
+    found = set(enforced) | {t.resource for t in tables if t.writes_sealed}
     while more := {t.via.parent.resource for t in tables if t.via is not None and t.resource in found} - found:
         found |= more
     return frozenset(found)

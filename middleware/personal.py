@@ -23,6 +23,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
 from ..encryption.netstrings import after
 from ..errors import DeclarationError, ObservingEnded, SealedWriteRefused
 from .access import Sight, require
+from .siblings import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from .fields import Field, Register
     from .observing import Observing
+    from .siblings import Step
 
 
 class Sealed(bytes):
@@ -59,6 +61,8 @@ class Personal(TypeDecorator[Any]):
             column (a login name, a password's hash) is seen by sign-in too.
         mask: a name from `masks`; default: by category and type.
         id: the field's id for ever; default: ``table.column``. Give the old one when you rename table or column.
+        sealing: how far a column in use has come on its way to being sealed beside itself, see `siblings`. None: it is
+            sealed in place, from its first row on.
     """
 
     impl = LargeBinary
@@ -77,17 +81,23 @@ class Personal(TypeDecorator[Any]):
         platform: bool = False,
         mask: str | None = None,
         id: str | None = None,  # noqa: A002 - the word of the declaration
+        sealing: Step | None = None,
     ) -> None:
         """Raise `DeclarationError` for a combination that cannot be kept."""
         if search not in (None, "exact"):
             raise DeclarationError(detail=f'search={search!r} is not known; use search="exact"')
         if search and not sealed:
             raise DeclarationError(detail="a governed column is stored plain and searched as it is; leave out search=")
+        if sealing not in (None, *STEPS):
+            raise DeclarationError(detail=f"sealing={sealing!r} is no step; the steps are {', '.join(STEPS)}")
+        if sealing and not sealed:
+            raise DeclarationError(detail="a governed column is not being sealed; leave out sealed=False or sealing=")
         if not category:
             raise DeclarationError(detail="a personal column needs a category")
         self.inner = None if type_ is None else to_instance(type_)
         self.category = category
         self.sealed = sealed
+        self.sealing = sealing
         self.search = search
         self.normalise = normalise
         self.domain = domain
@@ -97,8 +107,18 @@ class Personal(TypeDecorator[Any]):
         self.field: Field | None = None
         self.register: Register | None = None
         super().__init__()
-        if not sealed and self.inner is not None:
-            self.__dict__["impl"] = self.inner
+        self.take_type(self.inner)
+
+    @property
+    def stored_plain(self) -> bool:
+        """Whether the column itself holds plain values: envelopes stand nowhere, or beside it."""
+        return not self.sealed or self.sealing in ("write_both", "read_sealed")
+
+    def take_type(self, inner: TypeEngine[Any] | None) -> None:
+        """The type that values have; a column that is stored plain goes on behaving as one of that type."""
+        self.inner = inner
+        if inner is not None and self.stored_plain:
+            self.__dict__["impl"] = inner
 
     # -- SQLAlchemy's questions --
 
@@ -113,8 +133,8 @@ class Personal(TypeDecorator[Any]):
         return self.inner.python_type if self.inner is not None else object
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Bytes for a sealed column, the own type for a governed one."""
-        return dialect.type_descriptor(LargeBinary() if self.sealed or self.inner is None else self.inner)
+        """Bytes for a sealed column, the own type for one that is stored plain."""
+        return dialect.type_descriptor(self.inner if self.stored_plain and self.inner is not None else LargeBinary())
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
         """What is compared with this column is of its type, so that the compiler meets it."""
@@ -132,19 +152,9 @@ class Personal(TypeDecorator[Any]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
         """A sealed column lets only envelopes through."""
-        if not self.sealed:
+        if self.stored_plain:
             return self.load_dialect_impl(dialect).dialect_impl(dialect).bind_processor(dialect)
-        name = self.field.name if self.field else "?"
-        finish = LargeBinary().dialect_impl(dialect).bind_processor(dialect)
-
-        def process(value: Any) -> Any:
-            if value is None:
-                return None
-            if type(value) is not Sealed:
-                raise SealedWriteRefused(field=name, detail="a plain value reached the driver")
-            return finish(value) if finish else bytes(value)
-
-        return process
+        return _envelopes_only(self.field.name if self.field else "?", dialect)
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str] | None:
         """No personal value is ever written into the text of a statement, unless its column is only observed."""
@@ -170,6 +180,19 @@ class Personal(TypeDecorator[Any]):
             return cell_opener(register)
         plain = self.load_dialect_impl(dialect).dialect_impl(dialect).result_processor(dialect, coltype)
         return _as_it_is(cell_opener(register), plain, register.observing, self.field.table.resource)
+
+
+def _envelopes_only(name: str, dialect: Dialect) -> Callable[[Any], Any]:
+    finish = LargeBinary().dialect_impl(dialect).bind_processor(dialect)
+
+    def process(value: Any) -> Any:
+        if value is None:
+            return None
+        if type(value) is not Sealed:
+            raise SealedWriteRefused(field=name, detail="a plain value reached the driver")
+        return finish(value) if finish else bytes(value)
+
+    return process
 
 
 _MUTABLE = frozenset({dict, list})
@@ -247,6 +270,36 @@ def _render(bound: Bound, compiler: Any, **kw: Any) -> str:
     """
     guarded = getattr(compiler, "visit_amanah_bound", None)
     return str(guarded(bound, **kw) if guarded else compiler.process(bound.column, **kw))
+
+
+class Envelope(TypeDecorator[Any]):
+    """The type of the column beside a live one, ``<name>_sealed``. Only the gate writes it, and nothing reads it by its
+    own name.
+    """  # noqa: D205
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, field: Field | None = None) -> None:
+        """``field`` is None where Alembic renders the type."""
+        self.field = field
+        super().__init__()
+
+    @property
+    def _static_cache_key(self) -> Any:
+        return (Envelope, id(self.field))
+
+    def copy(self, **_: Any) -> Envelope:
+        """The same field."""
+        return Envelope(self.field)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """Envelopes pass, and nothing else."""
+        return _envelopes_only(self.field.name if self.field else "?", dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:  # noqa: ARG002
+        """Envelopes are never handed out."""
+        return lambda _value: None
 
 
 @dataclass(frozen=True, slots=True)

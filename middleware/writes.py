@@ -17,12 +17,12 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 from sqlalchemy.sql.selectable import AliasedReturnsRows
 
-from ..errors import MaskedWrite, SealedWriteRefused, TenantCrossed
+from ..errors import InvalidInput, MaskedWrite, SealedWriteRefused, TenantCrossed
 from .access import Access, Sight
 from .fields import key_text
 from .keys import reserve
 from .parent_rows import demand_foreign_keys, demand_parents
-from .personal import Sealed, Search
+from .personal import Sealed, Search, SearchToken
 from .shape import refuse
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _check_prefixes(table: Protected, statement: Insert | Update) -> None:
 
 def delicate(table: Protected) -> frozenset[str]:
     """The columns that an UPDATE may set only after a look: whose row it is, what is personal, and the row's place."""
-    place = (*table.key, table.subject) if any(f.sealed for f in table.fields.values()) or table.has_children else ()
+    place = (*table.key, table.subject) if table.writes_sealed or table.has_children else ()
     return frozenset(name for name in (table.owner_column, *table.fields, *place) if name is not None)
 
 
@@ -167,9 +167,9 @@ class _Context:
         return self.connection.engine
 
 
-def _client_default(connection: Connection, column: Column[Any], row: dict[str, Any]) -> Any:
+def _client_default(connection: Connection, column: Column[Any], row: dict[str, Any], default: Any = None) -> Any:
     """The value of a client-side default; `_EXPRESSION` where there is none that Python can compute."""
-    default: Any = column.default
+    default = default or column.default
     if default is not None and default.is_scalar:
         return default.arg
     if default is not None and default.is_callable:
@@ -193,11 +193,10 @@ class _Inserting:
         rows = rows or [{}]
         self._tenants(rows)
         demand_foreign_keys(self.connection, self.table)
-        if any(f.sealed for f in self.table.fields.values()):
-            if self.table.bound_to_row:
-                self._keys(rows)
+        if self.table.writes_sealed:
+            known = not self.table.bound_to_row or self._keys(rows)
             for row in rows:
-                self._seal(row)
+                self._seal(row, known=known)
         return statement, rows
 
     def foresee(self, statement: Any, rows: Rows) -> None:
@@ -283,10 +282,16 @@ class _Inserting:
         elif str(given) != self.access.tenant:
             refuse(TenantCrossed(resource=self.table.resource))
 
-    def _keys(self, rows: Rows) -> None:
-        """Fill in key parts that are made by the client, and reserve integers that the database would assign."""
+    def _keys(self, rows: Rows) -> bool:
+        """Fill in key parts that are made by the client, and reserve integers that the database would assign.
+
+        False where the key cannot be known before, and nothing depends on it yet.
+        """
+        needed = any(f.sealed for f in self.table.fields.values())
         for column in self.table.key_columns():
             if column.name in self.expressions:
+                if not needed:
+                    return False
                 refuse(SealedWriteRefused(field=self.table.name, detail=f"{column.name} is an SQL expression"))
             for row in rows:
                 if row.get(column.key) is None:
@@ -297,31 +302,58 @@ class _Inserting:
             if not missing:
                 continue
             if not isinstance(column.type, Integer) or column is not self.table.table.autoincrement_column:
+                if not needed:
+                    return False
                 refuse(SealedWriteRefused(field=self.table.name, detail=f"{column.name} has no value and no default"))
             for row, number in zip(missing, reserve(self.connection, column, len(missing)), strict=True):
                 row[column.key] = number
+        return True
 
-    def _seal(self, row: dict[str, Any]) -> None:
-        key = [key_text(c, row[c.key]) for c in self.table.key_columns()] if self.table.bound_to_row else []
+    def _seal(self, row: dict[str, Any], *, known: bool) -> None:
+        """``known``: the row's key is."""
+        key = None
+        if known:
+            key = [key_text(c, row[c.key]) for c in self.table.key_columns()] if self.table.bound_to_row else []
         for name, field in self.table.fields.items():
-            if not field.sealed:
+            if not field.writes_sealed:
                 continue
-            column = self.table.table.c[name]
-            if name in self.expressions:
+            if field.sealed_column in self.expressions or (field.sealed and name in self.expressions):
                 refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
-            if column.key not in row and column.default is not None:
-                row[column.key] = _client_default(self.connection, column, row)
+            column = self.table.table.c[name]
+            default = field.default or column.default
+            # The ORM says None for a column without default, and knows of none where we keep it.
+            missing = column.key not in row or (field.default is not None and row[column.key] is None)
+            if default is not None and missing:
+                row[column.key] = _client_default(self.connection, column, row, default)
             if column.key in row:
-                value = row[column.key]
-                if _value_of(value) is _EXPRESSION:
-                    refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
-                row[column.key] = seal(self.access, field, key, value)
-                _token(field, row, value, self.table)
+                store(self.access, field, key, row)
 
 
-def _token(field: Field, row: dict[str, Any], value: Any, table: Protected) -> None:
-    if field.search and field.index_column in table.table.c:
-        row[field.index_column] = None if value is None else Search(field).token(value)
+def store(access: Access, field: Field, key: list[str] | None, row: dict[str, Any]) -> None:
+    """Put into ``row`` what is stored for the value that stands there: its envelope, its token, itself.
+
+    ``key`` is None where the row is not known. While the plain column is still the one that is read, a value that
+    cannot be sealed is stored plain only, and what stood sealed beside it goes: it is to be sealed by `amanah encrypt`.
+    """
+    column = field.table.table.c[field.column]
+    value = row[column.key]
+    envelope: Sealed | None = None
+    token: SearchToken | None = None
+    try:
+        if _value_of(value) is _EXPRESSION:
+            if field.sealed:
+                refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
+        elif key is not None:
+            envelope = seal(access, field, key, value)
+            token = None if value is None or not field.search else Search(field).token(value)
+    except InvalidInput:
+        if field.sealed:
+            raise
+    if not field.writes_plain:
+        del row[column.key]
+    row[field.sealed_column] = envelope
+    if field.search:
+        row[field.index_column] = token
 
 
 class _Updating:
@@ -356,7 +388,7 @@ class _Updating:
         unseen = [f for f in personal if self.access.sight(f) is not Sight.CLEAR]
         for row in rows:
             self._leave_as_shown(row, where, unseen)
-            self._seal(row, where, [f for f in personal if f.sealed and f not in unseen])
+            self._seal(row, where, [f for f in personal if f.writes_sealed and f not in unseen])
         return statement, rows
 
     def _check_key(self, names: set[str], values: dict[str, Any], rows: Rows) -> None:
@@ -369,7 +401,7 @@ class _Updating:
             refuse(TenantCrossed(resource=self.table.resource))
         if names & {columns[n].key for n in self.table.key}:
             demand_foreign_keys(self.connection, self.table)
-        if any(f.sealed for f in self.table.fields.values()):
+        if self.table.writes_sealed:
             place = {columns[n].key for n in (*self.table.key, *filter(None, [self.table.subject]))}
             for name in names & (place - ({owner} if self.table.via is None else set())):
                 refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="it is part of what its row is"))
@@ -399,14 +431,11 @@ class _Updating:
         """4. Seal each value for the row that the WHERE names."""
         key: list[str] | None = None
         for field in fields:
-            name = self.table.table.c[field.column].key
-            if name in row:
-                key = key if key is not None else self._row_key(where, row, field)
-                value = row[name]
-                if _value_of(value) is _EXPRESSION:
-                    refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
-                row[name] = seal(self.access, field, key, value)
-                _token(field, row, value, self.table)
+            if self.table.table.c[field.column].key not in row:
+                continue
+            if key is None and (field.sealed or self._names_row(where)):
+                key = self._row_key(where, row, field)
+            store(self.access, field, key, row)
 
     def _leave_as_shown(self, row: dict[str, Any], where: dict[str, BindParameter[Any]], fields: list[Field]) -> None:
         """3. Columns that this access does not see in clear: what was shown may be written back, which changes nothing.
@@ -435,6 +464,10 @@ class _Updating:
             else:
                 bind = where[same.name]
                 row[same.key] = row.get(bind.key, bind.effective_value)
+
+    def _names_row(self, where: dict[str, BindParameter[Any]]) -> bool:
+        """Whether the WHERE names one row, as `_row_key` demands."""
+        return all(name in where or (name == self.table.tenant and self.access.tenant) for name in self.table.key)
 
     def _row_key(self, where: dict[str, BindParameter[Any]], row: dict[str, Any], field: Field) -> list[str]:
         """The row that the WHERE names by its whole primary key; the tenant's part may be left to the wall."""
