@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, String, Table, create_engine, make_url, select
 from sqlalchemy.pool import QueuePool
@@ -35,6 +36,8 @@ TENANT_ID = String(64)
 
 PLATFORM = "platform"
 """The reserved tenant whose trail takes what happens before a tenant is known."""
+
+_own: WeakSet[Engine] = WeakSet()
 
 version = Table(
     "amanah_version",
@@ -86,7 +89,7 @@ def own_engine(url: str | URL, **options: Any) -> Engine:
     own = own_url(url)
     options.setdefault("hide_parameters", True)
     if own.get_backend_name() != "sqlite":
-        return create_engine(own, pool_pre_ping=True, **options)
+        return _remembered(create_engine(own, pool_pre_ping=True, **options))
     database = own.database or ":memory:"
 
     def connect() -> sqlite3.Connection:
@@ -96,4 +99,14 @@ def own_engine(url: str | URL, **options: Any) -> Engine:
         connection.execute("PRAGMA foreign_keys=ON")
         return connection
 
-    return create_engine(own, creator=connect, poolclass=QueuePool, **options)
+    return _remembered(create_engine(own, creator=connect, poolclass=QueuePool, **options))
+
+
+def is_own(engine: Engine) -> bool:
+    """Whether Amanah made ``engine`` for its own tables."""
+    return engine in _own
+
+
+def _remembered(engine: Engine) -> Engine:
+    _own.add(engine)
+    return engine

@@ -10,10 +10,7 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Self
 
-from anyio import to_thread
-from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .access_policies.policies import Policies
 from .audit.checkpoints import SignerKey
@@ -24,13 +21,14 @@ from .audit.writer import TrailWriter
 from .database import PLATFORM, own_engine, own_url, trail_url
 from .encryption.file_provider import FileKeyProvider
 from .encryption.keyring import Keyring
-from .encryption.models import key as key_table
 from .errors import ConfigurationError, DeclarationError
 from .middleware.access import Actor
 from .middleware.admission import Admission
+from .middleware.application import deployed, has_keys
 from .middleware.asgi import AmanahMiddleware
 from .middleware.declare import build
 from .middleware.declared_sql import normal
+from .middleware.engines import engines_of
 from .middleware.first_sight import FirstSight
 from .middleware.fixed_tenant import only
 from .middleware.guessed import confirmed
@@ -44,6 +42,7 @@ from .middleware.posture import EVERYTHING, Posture, take_up
 from .middleware.report_text import read_report
 from .middleware.resuming import Resuming
 from .middleware.routes import RouteTable
+from .middleware.running import Running
 from .middleware.sightings import Notebook, lost
 from .middleware.silences import Silences
 from .settings import Settings
@@ -54,13 +53,16 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
     from datetime import date
+    from typing import Unpack
 
-    from sqlalchemy import Connection, Engine, MetaData
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from sqlalchemy import Connection, MetaData
+    from starlette.types import ASGIApp
 
     from .encryption.provider import KeyProvider
     from .middleware.access import Access
+    from .middleware.application import Application
     from .middleware.declare import Declaration
+    from .middleware.engines import Engines
     from .middleware.first_sight import Policy as FirstSightPolicy
     from .middleware.identify import Identify
     from .middleware.resuming import RolesNow
@@ -70,22 +72,18 @@ if TYPE_CHECKING:
 class Guard:
     """What stands between an application, its users and its database. One per application; safe for threads.
 
-    ``silenced``, in each of the constructors: findings of `amanah doctor` that need not be told, with the reason:
-    ``{"AMN-D003": "…", "AMN-D001 customer.nickname": "…"}``. It changes nothing of what is enforced.
-
-    ``fixed_tenant``: the application has no tenant column, and all its data is this one tenant's. Every table that is
-    not `shared` is protected, and nobody of another tenant is let in.
+    What each of the constructors takes about the application is said in `Application`.
     """
 
     def __init__(
         self,
         *,
         metadata: MetaData,
-        engine: Engine | AsyncEngine,
+        engine: Engines,
         identify: Identify,
         routes: Iterable[Route],
         declarations: Iterable[Declaration | list[Declaration]],
-        tenant_column: str,
+        tenant_column: str = "tenant_id",
         first_sight: FirstSightPolicy = "refuse",
         provider: KeyProvider,
         signer: SignerKey,
@@ -97,13 +95,11 @@ class Guard:
         observing: Observing | None = None,
     ) -> None:
         """Use one of the named constructors. Raises `DeclarationError` and `ConfigurationError`."""
-        app_engine = _sync(engine)
-        url = app_engine.url
-        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-            raise ConfigurationError(detail="an in-memory SQLite database cannot be shared with the trail; use a file")
+        app_engines = engines_of(engine)
+        url = app_engines[0].url
         self.metadata = metadata
         self.silences = Silences(silenced or {})
-        self.declarations = tuple(one for said in declarations for one in (said if isinstance(said, list) else [said]))
+        self.declarations = _each(declarations)
         self.fixed_tenant = fixed_tenant
         self.register = build(metadata, self.declarations, tenant_column, fixed_tenant=fixed_tenant)
         self.routes = RouteTable(routes)
@@ -143,22 +139,17 @@ class Guard:
             if observing is None or self.notebook is None
             else ObservingGate(self.register, staging, observing, self.notebook)
         )
-        gate.protect(app_engine)
+        for one in app_engines:
+            gate.protect(one)
 
     @classmethod
     def development(
         cls,
         *,
-        metadata: MetaData,
-        engine: Engine | AsyncEngine,
-        identify: Identify,
         routes: Iterable[Route],
         declarations: Iterable[Declaration | list[Declaration]] = (),
-        tenant_column: str = "tenant_id",
-        first_sight: FirstSightPolicy = "refuse",
-        fixed_tenant: str | None = None,
         state: str | os.PathLike[str] = ".amanah",
-        silenced: Mapping[str, str] | None = None,
+        **application: Unpack[Application],
     ) -> Self:
         """For one's own machine: keys in the folder ``state``, made on first use; plain HTTP; refusals that teach.
 
@@ -167,65 +158,36 @@ class Guard:
         """
         declarations, routes = confirmed(declarations, routes)
         settings = Settings.in_folder(state)
-        app_engine = _sync(engine)
-        if not settings.key_file.exists() and not _has_keys(app_engine):
+        if not settings.key_file.exists() and not has_keys(application["engine"]):
             create_keys(settings)
             warnings.warn(f"Amanah made development keys in {settings.key_file.parent}.", RuntimeWarning, stacklevel=2)
         return cls(
-            metadata=metadata,
-            engine=engine,
-            identify=identify,
             routes=routes,
             declarations=declarations,
-            tenant_column=tenant_column,
-            first_sight=first_sight,
-            fixed_tenant=fixed_tenant,
             provider=FileKeyProvider(settings.key_file),
             signer=SignerKey.load(settings.signer_file),
             settings=settings,
             transport=Transport.development(),
             development=True,
-            silenced=silenced,
+            **application,
         )
 
     @classmethod
     def production(
         cls,
         *,
-        metadata: MetaData,
-        engine: Engine | AsyncEngine,
-        identify: Identify,
         routes: Iterable[Route],
         declarations: Iterable[Declaration | list[Declaration]] = (),
-        tenant_column: str = "tenant_id",
-        first_sight: FirstSightPolicy = "refuse",
-        fixed_tenant: str | None = None,
         settings: Settings | None = None,
         provider: KeyProvider | None = None,
-        silenced: Mapping[str, str] | None = None,
+        **application: Unpack[Application],
     ) -> Self:
         """For real data. ``settings`` default to the environment's; ``provider`` to the key file that they name.
 
         Nothing is created: a missing key file, signer or migration is an error.
         """
         declarations, routes = confirmed(declarations, routes)
-        settings = settings or Settings.from_environment()
-        return cls(
-            metadata=metadata,
-            engine=engine,
-            identify=identify,
-            routes=routes,
-            declarations=declarations,
-            tenant_column=tenant_column,
-            first_sight=first_sight,
-            fixed_tenant=fixed_tenant,
-            provider=provider or FileKeyProvider(settings.key_file),
-            signer=SignerKey.load(settings.signer_file),
-            settings=settings,
-            transport=Transport(trusted_proxies=settings.trusted_proxies, hosts=settings.hosts),
-            development=False,
-            silenced=silenced,
-        )
+        return cls(routes=routes, declarations=declarations, **deployed(settings, provider), **application)
 
     @classmethod
     def observing(
@@ -233,17 +195,11 @@ class Guard:
         *,
         until: date | None = None,
         enforce: Iterable[str] = (),
-        metadata: MetaData,
-        engine: Engine | AsyncEngine,
-        identify: Identify,
         routes: Iterable[Route],
         declarations: Iterable[Declaration | list[Declaration]] = (),
-        tenant_column: str = "tenant_id",
-        first_sight: FirstSightPolicy = "refuse",
-        fixed_tenant: str | None = None,
         settings: Settings | None = None,
         provider: KeyProvider | None = None,
-        silenced: Mapping[str, str] | None = None,
+        **application: Unpack[Application],
     ) -> Self:
         """The road to `production`, with its other arguments: what would be refused is recorded and let pass.
 
@@ -252,29 +208,12 @@ class Guard:
         except about what is enforced. Raises `ConfigurationError` for a last day that is missing or too far and for a
         resource that nobody declared.
         """
-        settings = settings or Settings.from_environment()
         posture = Observing(until, enforce)
-        routes = tuple(routes)
-        declared = tuple(one for said in declarations for one in (said if isinstance(said, list) else [said]))
+        declared, routes = _each(declarations), tuple(routes)
         named = posture.enforced
         confirmed([d for d in declared if (d.resource or d.table) in named], [r for r in routes if r.resource in named])
-        return cls(
-            metadata=metadata,
-            engine=engine,
-            identify=identify,
-            routes=routes,
-            declarations=declared,
-            tenant_column=tenant_column,
-            first_sight=first_sight,
-            fixed_tenant=fixed_tenant,
-            provider=provider or FileKeyProvider(settings.key_file),
-            signer=SignerKey.load(settings.signer_file),
-            settings=settings,
-            transport=Transport(trusted_proxies=settings.trusted_proxies, hosts=settings.hosts),
-            development=False,
-            silenced=silenced,
-            observing=posture,
-        )
+        place = deployed(settings, provider)
+        return cls(routes=routes, declarations=declared, observing=posture, **place, **application)
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -285,7 +224,7 @@ class Guard:
             from .console import mount
 
             guarded = mount(self, guarded, console)
-        return _Running(guarded, self)
+        return Running(guarded, self)
 
     def guarded(
         self, app: ASGIApp, routes: RouteTable, identify: Identify, *, observing: Observing | None = None
@@ -433,36 +372,6 @@ class Guard:
         self.trail_engine.dispose()
 
 
-class _Running:
-    """Starts the guard's background work with the first thing that the server asks for, and ends it with the server."""
-
-    def __init__(self, app: ASGIApp, guard: Guard) -> None:
-        self.app = app
-        self.guard = guard
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self.guard.started:
-            await to_thread.run_sync(self.guard.start)
-        if scope["type"] != "lifespan":
-            await self.app(scope, receive, send)
-            return
-        closed = False
-
-        async def send_closed(message: Message) -> None:
-            # Before the server hears that the application has ended: afterwards it cancels whatever still runs.
-            nonlocal closed
-            if message["type"].startswith("lifespan.shutdown") and not closed:
-                closed = True
-                await to_thread.run_sync(self.guard.close)
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_closed)
-        finally:
-            if not closed:
-                await to_thread.run_sync(self.guard.close)
-
-
 def create_keys(settings: Settings) -> None:
     """Make a key file and a signer, whichever is missing. Raises `KeyFileExists` where both are there."""
     for path in (settings.key_file, settings.signer_file):
@@ -475,18 +384,6 @@ def create_keys(settings: Settings) -> None:
         FileKeyProvider.create(settings.key_file)
 
 
-def _has_keys(engine: Engine) -> bool:
-    """Whether the database already holds wrapped keys. One that cannot be reached raises: it might."""
-    own = own_engine(engine.url)
-    try:
-        if not inspect(own).has_table(key_table.name):
-            return False
-        with own.connect() as connection:
-            return bool(connection.scalar(select(func.count()).select_from(key_table)))
-    finally:
-        own.dispose()
-
-
-def _sync(engine: Engine | AsyncEngine) -> Engine:
-    """The synchronous engine that does the work, also where the application uses the asynchronous front."""
-    return engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+def _each(declarations: Iterable[Declaration | list[Declaration]]) -> tuple[Declaration, ...]:
+    """Each declaration; `shared` gives several at once."""
+    return tuple(one for said in declarations for one in (said if isinstance(said, list) else [said]))

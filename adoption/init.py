@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigurationError, ProtectionExists
 from ..i18n import N_
+from ..middleware.engines import engine_of, place_of
 from .init_app import surface
 from .init_database import compare
 from .init_loading import engines_beside, load_app, load_engine, load_metadata
@@ -39,9 +40,10 @@ class Draft:
 
     app: Loaded
     metadata: Loaded
-    engine: Loaded | None
+    engines: tuple[Loaded, ...]
+    """By which the application reaches its database, the chief one first."""
     other_engines: tuple[str, ...]
-    """Engines of the application to which the guard does not listen."""
+    """Engines of the application that reach another database."""
     tables: TableGuesses
     routes: RouteGuesses
     session_cookie: str | None
@@ -49,6 +51,11 @@ class Draft:
     """Tables of the database that the models do not know; None where the database was not looked at."""
     path: Path
     today: date
+
+    @property
+    def engine(self) -> Loaded | None:
+        """The chief one."""
+        return self.engines[0] if self.engines else None
 
     @property
     def until(self) -> date:
@@ -87,19 +94,14 @@ def look(
     _check_place(output)
     their_app, their_metadata = load_app(app), load_metadata(metadata)
     named = load_engine(engine) if engine else None
-    beside = engines_beside(their_app)
-    chosen = named or (beside[0] if len(beside) == 1 else None)
+    engines, elsewhere = _engines(named, engines_beside(their_app))
     found = surface(their_app.value, app)
     tables = guess_tables(their_metadata.value, metadata, given=tenant_column)
     return Draft(
         app=their_app,
         metadata=their_metadata,
-        engine=chosen,
-        other_engines=tuple(
-            one.reference if one.module else f"{app}.{one.attribute}"
-            for one in beside
-            if chosen is None or one.value is not chosen.value
-        ),
+        engines=engines,
+        other_engines=tuple(one.reference if one.module else f"{app}.{one.attribute}" for one in elsewhere),
         tables=tables,
         routes=guess_routes(found, tables),
         session_cookie=found.session_cookie,
@@ -121,6 +123,18 @@ def write(draft: Draft) -> None:
         raise ConfigurationError(detail=f"{draft.path} cannot be written: {error.strerror}") from None
     finally:
         half.unlink(missing_ok=True)
+
+
+def _engines(named: Loaded | None, beside: list[Loaded]) -> tuple[tuple[Loaded, ...], tuple[Loaded, ...]]:
+    """Those of one database, the chief one first (the one that was named, else the one called engine), and the rest."""
+    found = sorted(beside, key=lambda one: one.attribute.rpartition(".")[2] != "engine")
+    if named is not None:
+        found = [named, *(one for one in found if one.value is not named.value)]
+    places = [place_of(engine_of(one.value).url) for one in found]
+    return (
+        tuple(one for one, place in zip(found, places, strict=True) if place == places[0]),
+        tuple(one for one, place in zip(found, places, strict=True) if place != places[0]),
+    )
 
 
 def _check_place(path: Path) -> None:

@@ -34,7 +34,7 @@ _TAKEN: Final = frozenset(
 class Names:
     """How the application's own objects are called in the file; another name where one is taken.
 
-    The application is imported after its guard, because importing it may configure its mappers. Not so where its engine
+    The application is imported after its guard, because importing it may configure its mappers. Not so where an engine
     is found in it only.
     """
 
@@ -42,17 +42,22 @@ class Names:
         self._imports: defaultdict[str, list[str]] = defaultdict(list)
         self.late: list[str] = []
         self.metadata = self._import(draft.metadata)
-        self.engine = self._import(draft.engine) if draft.engine is not None and draft.engine.module else ""
+        engines = {one: self._import(one) for one in draft.engines if one.module}
         self.early = _statements(self._imports)
         self._imports.clear()
         app = self._import(draft.app, None if draft.app.called else "unprotected")
         self.app = f"{app}()" if draft.app.called else app
         statements = _statements(self._imports)
-        if draft.engine is not None and not draft.engine.module:
+        self.engines = [engines.get(one, f"unprotected.{one.attribute}") for one in draft.engines]
+        if len(engines) < len(draft.engines):
             self.early = sorted([*self.early, *statements])
-            self.engine = f"unprotected.{draft.engine.attribute}"
         else:
             self.late = statements
+
+    @property
+    def engine(self) -> str:
+        """What ``engine=`` is given; nothing where none was found."""
+        return self.engines[0] if len(self.engines) == 1 else f"[{', '.join(self.engines)}]" if self.engines else ""
 
     def _import(self, loaded: Loaded, alias: str | None = None) -> str:
         first, dot, rest = loaded.attribute.partition(".")

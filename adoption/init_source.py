@@ -41,7 +41,7 @@ _LATE: Final = (
     "columns."
 )
 _ENGINES: Final = (
-    "The guard listens to one engine. The application has others, and what goes through them is not seen: {engines}."
+    "The application has engines of another database, too, and what goes through them is not seen: {engines}."
 )
 
 

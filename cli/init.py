@@ -64,7 +64,8 @@ def _tell(desk: Desk, draft: Draft) -> None:
     if draft.engine is None:
         desk.say(N_("No engine was found: fill in their_engine() in the file."))
     if draft.other_engines:
-        desk.say(N_("The guard does not listen to these engines: {engines}."), engines=", ".join(draft.other_engines))
+        said = N_("These engines reach another database, and the guard does not listen to them: {engines}.")
+        desk.say(said, engines=", ".join(draft.other_engines))
     if draft.unmapped is None:
         desk.say(N_("The database was not looked at; with --engine module:attribute it is compared with the models."))
     elif draft.unmapped:

@@ -94,6 +94,13 @@ NO_TIMEOUT: Final = Check(
     N_("Set PGCONNECT_TIMEOUT=5 in the environment of the application."),
     production=True,
 )
+ENGINE_UNPROTECTED: Final = Check(
+    "AMN-D039",
+    "error",
+    "installation",
+    N_("This engine reaches the guarded database past the guard: nothing of it is decided, walled or recorded."),
+    N_("Give it to the guard: engine=[…, {subject}]."),
+)
 
 # -- the live tables ---------------------------------------------------------------------------------------------------
 

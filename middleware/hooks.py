@@ -59,7 +59,7 @@ _UNDEFINED_TABLE = "42P01"
 
 
 class Gate:
-    """The listeners of one guard on one engine."""
+    """The listeners of one guard on the engines of its database."""
 
     def __init__(self, register: Register, staging: Staging) -> None:
         """``register`` says what is protected, ``staging`` takes the entries of what was written."""

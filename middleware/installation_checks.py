@@ -23,6 +23,7 @@ from .checks_of_installation import (
     CHECKPOINTS_BESIDE,
     DATABASE_AWAY,
     DEVELOPMENT,
+    ENGINE_UNPROTECTED,
     KEY_FILE,
     NO_CHECKPOINT,
     NO_TIMEOUT,
@@ -33,6 +34,7 @@ from .checks_of_installation import (
     SQLITE,
     STRONG_ROLE,
 )
+from .engines import unprotected
 from .live_tables import live_tables
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ def _operation(place: Installation) -> Iterator[Finding]:
         yield NO_TIMEOUT("postgresql")
     if isinstance(place.provider, FileKeyProvider):
         yield KEY_FILE(str(place.provider.path))
+    for name in unprotected(place.engine):
+        yield ENGINE_UNPROTECTED(name)
 
 
 def _elsewhere(url: URL) -> bool:

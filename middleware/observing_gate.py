@@ -30,7 +30,7 @@ from .shape import refuse
 from .writes import target_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Dialect, ExceptionContext
+    from sqlalchemy import Connection, Dialect, Engine, ExceptionContext
 
     from ..audit.staging import Staging
     from .fields import Register
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class ObservingGate(Gate):
-    """The listeners of one observing guard on one engine."""
+    """The listeners of one observing guard on the engines of its database."""
 
     def __init__(self, register: Register, staging: Staging, observing: Observing, notebook: Notebook) -> None:
         """``notebook`` takes what would be refused."""
@@ -48,7 +48,13 @@ class ObservingGate(Gate):
         self._observing = observing
         self._part = enforced_part(register, observing.enforced)
         self._rehearsal = Rehearsal(register, observing, notebook)
+        self._engines: list[Engine] = []
         self._forgotten = False
+
+    def protect(self, engine: Engine) -> None:
+        """As ever, and know whose compiled forms are to be forgotten one day."""
+        super().protect(engine)
+        self._engines.append(engine)
 
     @property
     def register(self) -> Register:
@@ -67,9 +73,9 @@ class ObservingGate(Gate):
             self._forgotten = True
         return True
 
-    @staticmethod
-    def _forget(connection: Connection) -> None:
-        connection.engine.clear_compiled_cache()
+    def _forget(self, connection: Connection) -> None:
+        for engine in (connection.engine, *self._engines):
+            engine.clear_compiled_cache()
         for registry in _all_registries():
             for mapper in registry.mappers:
                 mapper.__dict__.pop("_compiled_cache", None)

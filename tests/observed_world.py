@@ -77,6 +77,7 @@ class ObservedWorld:
     m: SimpleNamespace = field(default_factory=models)
     guards: list[Any] = field(default_factory=list)
     identify: Any = None
+    beside: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Keys, tables and some rows."""
@@ -93,7 +94,7 @@ class ObservedWorld:
             until=datetime.now(UTC).date() + timedelta(days=days),
             enforce=enforce,
             metadata=m.Base.metadata,
-            engine=self.engine,
+            engine=[self.engine, *self.beside],
             identify=self.identify or _identify,
             tenant_column="company",
             settings=self.settings,

@@ -285,17 +285,22 @@ def build(
     made: Any = None,
     tenants: tuple[str, ...] = ("a", "b"),
     guarded: Any = None,
+    beside: Any = (),
     **options: Any,
 ) -> SqlWorld:
-    """A world in the empty database at ``url``, without data. ``guarded``: more settings of the guard."""
+    """A world in the empty database at ``url``, without data. ``guarded``: more settings of the guard.
+
+    ``beside``: more engines of it.
+    """
     m = made or models()
     settings = Settings.in_folder(folder / "state")
-    create_keys(settings)
+    if not settings.key_file.exists():
+        create_keys(settings)
     engine, plain = create_engine(url, **options), create_engine(url)
     with pytest.warns(RuntimeWarning, match="plain HTTP"):
         guard = Guard.development(
             metadata=m.Base.metadata,
-            engine=engine,
+            engine=[engine, *beside] if beside else engine,
             declarations=DECLARED if declared is None else declared,
             state=folder / "state",
             **{"identify": lambda _: None, "routes": [], **(guarded or {})},

@@ -9,6 +9,7 @@ from sqlalchemy import (
     bindparam,
     case,
     column,
+    create_engine,
     func,
     insert,
     literal_column,
@@ -151,6 +152,28 @@ def test_a_form_compiled_before_the_end_is_not_used_after_it(world):
             connection.execute(query)
         with world.engine.connect() as connection:
             assert connection.execute(query).scalars().all() == [1]
+
+
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_no_engine_keeps_the_forms_of_before(observed_world, which):
+    """Each engine of a guard has compiled forms of its own."""
+    second = create_engine(observed_world.url)
+    observed_world.beside = [second]
+    observed_world.guard()
+    observed_world.people()
+    m = observed_world.m
+    engines = [observed_world.engine, second]
+
+    def totals(engine):
+        with Session(engine) as session:
+            return sorted(session.scalars(select(m.Order.total)))
+
+    assert [totals(engine) for engine in engines] == [[100, 200], [100, 200]]
+    later(observed_world)
+    with observed_world.made.access(tenant="1", actor="boss", purpose="billing", reason="test"):
+        for engine in engines if which == "first" else reversed(engines):
+            assert totals(engine) == [100]
+    second.dispose()
 
 
 def test_a_flush_after_the_end_is_walled(world):

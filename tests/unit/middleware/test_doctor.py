@@ -29,7 +29,7 @@ from amanah.audit.checkpoints import SignerKey
 from amanah.audit.entries import Entry, new_event_id, now_us
 from amanah.audit.models import heartbeat
 from amanah.audit.sequencer import Sequencer
-from amanah.audit.staging import stage
+from amanah.audit.staging import Staging, stage
 from amanah.encryption.environment_provider import EnvironmentKeyProvider
 from amanah.encryption.file_provider import FileKeyProvider
 from amanah.guard import create_keys
@@ -37,6 +37,7 @@ from amanah.middleware.checks import CHECKS
 from amanah.middleware.declare import build
 from amanah.middleware.doctor import LEVELS, Installation, diagnose, protections
 from amanah.middleware.fields import Register
+from amanah.middleware.hooks import Gate
 from amanah.middleware.installation_checks import _operation
 from amanah.middleware.observing import Observing
 from amanah.middleware.personal_names import guesses
@@ -389,6 +390,16 @@ def test_keys_from_the_environment_are_no_key_file(place):
     provider = EnvironmentKeyProvider(environment={"AMANAH_KEY": f"test:{key}"})
     other = Installation(place.engine, place.trail_engine, place.settings, provider, development=False)
     assert "AMN-D028" not in {id_ for id_, _ in found(MetaData(), place=other)}
+
+
+def test_an_engine_beside_the_guards_is_an_error(place):
+    """Whoever made it and whether or not it has connected; the guard's and Amanah's own are none."""
+    assert "AMN-D039" not in {id_ for id_, _ in found(MetaData(), place=place)}
+    beside = create_engine(place.engine.url)
+    told = found(MetaData(), place=place)
+    assert told["AMN-D039", beside.url.drivername].level == "error"
+    Gate(Register(), Staging(place.trail_engine)).protect(beside)
+    assert "AMN-D039" not in {id_ for id_, _ in found(MetaData(), place=place)}
 
 
 def test_a_database_that_is_not_ready_is_a_finding(tmp_path, place):

@@ -1,0 +1,84 @@
+"""What every guard is told about its application, and what one that is not for development is told of its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+from sqlalchemy import func, inspect, select
+
+from ..audit.checkpoints import SignerKey
+from ..database import own_engine
+from ..encryption.file_provider import FileKeyProvider
+from ..encryption.models import key as key_table
+from ..settings import Settings
+from .engines import engines_of
+from .https import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import MetaData
+
+    from ..encryption.provider import KeyProvider
+    from .engines import Engines
+    from .first_sight import Policy
+    from .identify import Identify
+
+
+class Application(TypedDict):
+    """What each of the guard's constructors takes about the application, besides its declarations and routes."""
+
+    metadata: MetaData
+    """The application's tables."""
+    engine: Engines
+    """By which it reaches its database. Where it has several engines, all of them in a list, the chief one first:
+    what goes through an engine that the guard does not know is neither walled nor recorded."""
+    identify: Identify
+    """Who sends this request, as the application's own login knows it."""
+    tenant_column: NotRequired[str]
+    """The column that says whose row it is; default: ``tenant_id``."""
+    first_sight: NotRequired[Policy]
+    """What becomes of somebody whom the login knows and the tenant does not; default: refused."""
+    fixed_tenant: NotRequired[str | None]
+    """The application has no tenant column, and all its data is this one tenant's. Every table that is not `shared` is
+    protected, and nobody of another tenant is let in."""
+    silenced: NotRequired[Mapping[str, str] | None]
+    """Findings of `amanah doctor` that need not be told: id, or id and subject, → the reason. Nothing of what is enforced
+    changes by it."""
+
+
+class Deployed(TypedDict):
+    """Where a guard that faces the world keeps its keys, and what it believes of a connection."""
+
+    settings: Settings
+    provider: KeyProvider
+    signer: SignerKey
+    transport: Transport
+    development: bool
+
+
+def deployed(settings: Settings | None, provider: KeyProvider | None) -> Deployed:
+    """Everything from ``settings``, the environment's by default. Nothing is created: what is missing is an error."""
+    settings = settings or Settings.from_environment()
+    return {
+        "settings": settings,
+        "provider": provider or FileKeyProvider(settings.key_file),
+        "signer": SignerKey.load(settings.signer_file),
+        "transport": Transport(trusted_proxies=settings.trusted_proxies, hosts=settings.hosts),
+        "development": False,
+    }
+
+
+def has_keys(engine: Engines) -> bool:
+    """Whether the database already holds wrapped keys. One that cannot be reached raises: it might."""
+    own = own_engine(engines_of(engine)[0].url)
+    try:
+        if not inspect(own).has_table(key_table.name):
+            return False
+        with own.connect() as connection:
+            return bool(connection.scalar(select(func.count()).select_from(key_table)))
+    finally:
+        own.dispose()
+
+
+__all__ = ["Application", "Deployed", "deployed", "has_keys"]
