@@ -132,6 +132,33 @@ class DatabaseDiffers(ConfigurationError):
     remedy = N_("Run the application's own migrations, or name the engine of the right database.")
 
 
+class NothingToSeal(ConfigurationError):
+    """No column is declared in the step of sealing that a command works on."""
+
+    code = "nothing-to-seal"
+    what = N_("Nothing was done: no column is declared for it.")
+    why = N_("It works on columns that are declared with sealing={wanted}.")
+    remedy = N_("Declare them so, deploy that, and run this again.")
+
+
+class SealingStepWrong(ConfigurationError):
+    """A named column is declared in another step of sealing than the command works on."""
+
+    code = "sealing-step-wrong"
+    what = N_("Nothing was done: {field} is not ready for it.")
+    why = N_("It is declared with {step}; this works on columns with sealing={wanted}.")
+    remedy = N_("Declare that step, deploy it, and run this again; or name other columns.")
+
+
+class SiblingsMissing(ConfigurationError):
+    """The database has no columns for the envelopes or tokens of what is to be sealed."""
+
+    code = "siblings-missing"
+    what = N_("Nothing was done: the database lacks columns.")
+    why = N_("These are missing: {columns}.")
+    remedy = N_("Add them first: write a migration with amanah revision add, and run it with your Alembic.")
+
+
 class KeyFileMissing(ConfigurationError):
     """The key file named in the settings does not exist."""
 
