@@ -754,6 +754,86 @@ class TrailDamaged(AmanahError):
     why = "{detail}"
 
 
+# -- the application's own migrations, where a step of sealing is one -------------------------------------------------
+
+
+class MigrationStopped(AmanahError):
+    """A step of sealing in the application's own migrations cannot be taken."""
+
+    code = "migration-stopped"
+    what = N_("The migration was stopped, and {table} was not changed.")
+
+
+class RowsNotSealed(MigrationStopped):
+    """Rows have a plain value and no sealed one."""
+
+    code = "rows-not-sealed"
+    why = N_("{count} rows of {field} have a plain value and no sealed one.")
+    remedy = N_("Run: amanah encrypt, and then the migration again.")
+
+
+class RowsOnlySealed(MigrationStopped):
+    """Rows have a sealed value and no plain one, and the sealed one would go or no longer be read."""
+
+    code = "rows-only-sealed"
+    why = N_("{count} rows of {field} have a sealed value and no plain one: these values would be lost.")
+    remedy = N_("Run: amanah decrypt, and then the migration again.")
+
+
+class RowsWithoutValue(MigrationStopped):
+    """A column that the models do not let be empty is empty in some rows."""
+
+    code = "rows-without-value"
+    why = N_("{count} rows of {field} have no value, and its model says that it has one.")
+    remedy = N_("Give these rows a value, or let the model take None, and run the migration again.")
+
+
+class ValuesRepeated(MigrationStopped):
+    """What is to be unique is not."""
+
+    code = "values-repeated"
+    why = N_(
+        "{count} values of {field} stand in more than one row, and are to be unique. Values that are normalised to the "
+        "same text count as one."
+    )
+    remedy = N_("Correct these rows, or take normalise= back and seal the column again; then run the migration again.")
+
+
+class ForeignKeysOn(MigrationStopped):
+    """SQLite would delete the rows of other tables while a table is made anew."""
+
+    code = "foreign-keys-on"
+    why = N_(
+        "SQLite makes the table anew for this step, and with PRAGMA foreign_keys=ON it would delete the rows of other "
+        "tables that point to it."
+    )
+    remedy = N_("Connect without PRAGMA foreign_keys=ON in the env.py of your migrations.")
+
+
+class RowsUnseen(MigrationStopped):
+    """A step that has to look at rows was to be written down as SQL, without a database."""
+
+    code = "rows-unseen"
+    why = N_("This step looks at the rows first, or at how the table was made, and --sql has no database to look at.")
+    remedy = N_("Run this migration on the database itself, without --sql.")
+
+
+class TableNotUnderstood(MigrationStopped):
+    """SQLite would have to make a table anew whose CREATE TABLE is of an unknown form."""
+
+    code = "table-not-understood"
+    why = N_("SQLite has to make the table anew for this step, and its CREATE TABLE is not understood: {detail}.")
+    remedy = N_("Make the table anew by hand with a plain CREATE TABLE, and run the migration again.")
+
+
+class StepNotDue(AmanahError):
+    """`amanah revision` was asked for a step that is not the next one."""
+
+    code = "step-not-due"
+    what = N_("No migration was written.")
+    why = "{detail}"
+
+
 # -- administration ---------------------------------------------------------------------------------------------------
 
 

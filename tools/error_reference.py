@@ -15,9 +15,11 @@ from amanah.errors import (
     ConfigurationError,
     CopyNotWritten,
     InvalidInput,
+    MigrationStopped,
     Refusal,
     SealError,
     StatementRefused,
+    StepNotDue,
     TrailDamaged,
     Unavailable,
 )
@@ -63,6 +65,12 @@ _SECTIONS: tuple[tuple[type[AmanahError], str, str], ...] = (
     ),
     (SealError, "Sealed values", "A value in the database does not open. It is never handed out as it is."),
     (TrailDamaged, "The trail", "What verification, and whoever reads the log, raises."),
+    (
+        MigrationStopped,
+        "Migrations",
+        "What stops a step of sealing in the application's own migrations. The database is as it was before.",
+    ),
+    (StepNotDue, "Writing migrations", "What `amanah revision` answers with."),
     (InvalidInput, "Administration", "Input to a command or to an act of administration."),
     (CopyNotWritten, "Reporting copies", "What stops `amanah report-copy`. An older copy stays as it was."),
 )
