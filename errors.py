@@ -555,16 +555,6 @@ class RequestExpired(DecryptRefused):
     remedy = N_("Ask anew with: amanah decrypt request. What is decrypted already stays so.")
 
 
-class StepWrong(DecryptRefused):
-    """A column of which the plain values are not kept, or not only as a copy."""
-
-    code = "step-wrong"
-    why = N_("{field} is not declared with sealing=read_sealed.")
-    remedy = N_(
-        "Deploy that step first: what is written is then stored in both columns, and no plain value goes stale."
-    )
-
-
 class FormForged(Refusal):
     """A form that did not come from one of the console's own pages in this browser, or whose page was too old."""
 
