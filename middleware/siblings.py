@@ -40,6 +40,11 @@ def unique_index_name(table: str, columns: Iterable[str]) -> str:
     return _short("_".join(["uq", table, *columns]))
 
 
+def trigger_name(table: str, column: str, state: str, event: str = "") -> str:
+    """What keeps ``column`` and its sealed sibling in step. The database fires triggers by name: this one last."""
+    return _short("_".join(filter(None, ["zz_amanah", state, event, table, column])))
+
+
 def _short(name: str) -> str:
     if len(name) <= _LONGEST:
         return name
