@@ -26,7 +26,8 @@ _NAME: Final = 20
 _LONGEST_WAIT: Final = 60.0
 _LONGEST_DELAY: Final = 3.0
 _DOUBLINGS: Final = 6
-_FORGOTTEN: Final = 3600.0
+FORGOTTEN: Final = 3600.0
+"""Seconds after which a wrong password counts no more."""
 _REMEMBERED: Final = 20_000
 
 
@@ -74,11 +75,19 @@ class Throttle:
 
     def _wrong(self, key: tuple[str, object]) -> int:
         count = self._counts.get(key)
-        return 0 if count is None or self._clock() - count.last > _FORGOTTEN else count.wrong
+        return 0 if count is None or self._clock() - count.last > FORGOTTEN else count.wrong
 
     def _wait(self, key: tuple[str, object], allowed: int) -> float:
         over = self._wrong(key) - allowed
         if over < 0:
             return 0.0
-        due = self._counts[key].last + min(2.0 ** min(over, _DOUBLINGS), _LONGEST_WAIT)
-        return max(due - self._clock(), 0.0)
+        return max(self._counts[key].last + _pause(over) - self._clock(), 0.0)
+
+
+def pause(wrong: int) -> float:
+    """Seconds that must lie between the last of ``wrong`` passwords for one name from one place and the next."""
+    return 0.0 if wrong < _PAIR else _pause(wrong - _PAIR)
+
+
+def _pause(over: int) -> float:
+    return min(2.0 ** min(over, _DOUBLINGS), _LONGEST_WAIT)
