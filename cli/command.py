@@ -24,7 +24,7 @@ from typer.core import TyperGroup
 
 from ..errors import AmanahError, DatabaseMissing
 from ..i18n import Language, negotiate
-from . import doctor, explain, grants, init, keys, members, observed, tables, tenants, trail
+from . import doctor, encrypt, explain, grants, init, keys, members, observed, tables, tenants, trail
 from .desk import Desk
 from .options import NOT_DONE, TYPER
 from .terminal import complain
@@ -80,6 +80,7 @@ for _name, _group in (
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
 app.command("explain")(explain.explain)
+app.command("encrypt")(encrypt.encrypt)
 app.command("observed")(observed.observed)
 
 

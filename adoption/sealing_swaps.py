@@ -1,0 +1,147 @@
+"""Compare and swap: envelopes are stored beside values that are still the ones that were sealed, and beside no others.
+
+PostgreSQL: a batch is one statement over arrays. Rows that somebody else holds are left out, so that it never waits for
+the application's transactions and cannot be in a deadlock with them. SQLite: one statement, many times; there is one
+writer at a time anyhow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import Text, and_, bindparam, column, func, null, or_, select, tuple_, update
+from sqlalchemy import cast as sql_cast
+
+from .sealing_tables import Raw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Engine
+
+    from .sealing_tables import Stored
+
+
+class Swap(NamedTuple):
+    """One row's new envelopes: for each of the table's fields what was ``seen`` plain, or None where it stays."""
+
+    key: tuple[Any, ...]
+    seen: tuple[Any, ...]
+    envelopes: tuple[bytes | None, ...]
+    tokens: tuple[bytes | None, ...]
+
+
+class Swapper:
+    """Stores envelopes of one tenant's rows in one table."""
+
+    def __init__(self, engine: Engine, stored: Stored, tenant: str) -> None:
+        self._engine = engine
+        self._stored = stored
+        self._postgresql = engine.dialect.name == "postgresql"
+        self._statement = self._of_arrays(tenant) if self._postgresql else self._of_one_row(tenant)
+
+    def store(self, swaps: Sequence[Swap]) -> set[tuple[Any, ...]]:
+        """The keys of the rows whose values were still the same; what these got is durable."""
+        if not swaps:
+            return set()
+        if self._postgresql:
+            with self._engine.begin() as connection:
+                binary_arrays(connection)
+                return {tuple(row) for row in connection.execute(self._statement, self._arrays(swaps))}
+        rows = [self._row(swap) for swap in swaps]
+        with self._engine.connect() as connection:
+            if connection.execute(self._statement, rows).rowcount == len(rows):
+                connection.commit()
+                return {swap.key for swap in swaps}
+            connection.rollback()
+            # Somebody wrote meanwhile. Which rows are concerned is asked row by row.
+            done = {
+                s.key for s, row in zip(swaps, rows, strict=True) if connection.execute(self._statement, row).rowcount
+            }
+            connection.commit()
+            return done
+
+    # -- the statement, by parameters or by columns of a relation --
+
+    def _changes(self, given: dict[str, ColumnElement[Any]]) -> tuple[dict[Any, Any], list[ColumnElement[bool]]]:
+        """What is set, and on which conditions."""
+        stored = self._stored
+        values: dict[Any, Any] = {}
+        conditions: list[ColumnElement[bool]] = []
+        for number, field in enumerate(stored.fields):
+            envelope, seen = given[f"e{number}"], given[f"s{number}"]
+            values[stored.envelope(field)] = func.coalesce(envelope, stored.envelope(field))
+            if field.search:
+                values[stored.token(field)] = func.coalesce(given[f"t{number}"], stored.token(field))
+            same = and_(stored.unchanged(field, seen), stored.wanting(field))
+            conditions.append(or_(envelope.is_(null()), same))
+        return values, conditions
+
+    def _of_one_row(self, tenant: str) -> Any:
+        stored = self._stored
+        given: dict[str, ColumnElement[Any]] = {
+            name: bindparam(name, type_=Raw()) for number in range(len(stored.fields)) for name in _names(number)
+        }
+        values, conditions = self._changes(given)
+        keys = [key == bindparam(f"k{number}", type_=key.type) for number, key in enumerate(stored.keys)]
+        return update(stored.table).where(*keys, stored.owned(tenant), *conditions).values(values)
+
+    def _row(self, swap: Swap) -> dict[str, Any]:
+        row: dict[str, Any] = {f"k{number}": part for number, part in enumerate(swap.key)}
+        for number in range(len(swap.seen)):
+            row |= zip(_names(number), (swap.seen[number], swap.envelopes[number], swap.tokens[number]), strict=True)
+        return row
+
+    def _of_arrays(self, tenant: str) -> Any:
+        stored = self._stored
+        kinds: dict[str, Any] = {f"k{number}": Text() for number in range(len(stored.keys))}
+        for number, field in enumerate(stored.fields):
+            seen, envelope, token = _names(number)
+            kinds[seen] = stored.seen(field).type
+            kinds[envelope] = kinds[token] = Raw()
+        arrays = [
+            sql_cast(bindparam(name, type_=Raw(spelled)), Raw(spelled))
+            for name, kind in kinds.items()
+            for spelled in ["TEXT[]" if isinstance(kind, Text) else "BYTEA[]"]
+        ]
+        columns = [column(name, kind) for name, kind in kinds.items()]
+        new = select(func.unnest(*arrays).table_valued(*columns).render_derived(name="new")).cte("given")
+        keys = [sql_cast(new.c[f"k{number}"], key.type) for number, key in enumerate(stored.keys)]
+        free = (
+            select(*(key.label(f"f{number}") for number, key in enumerate(stored.keys)))
+            .where(tuple_(*stored.keys).in_(select(*keys)))
+            .with_for_update(key_share=True, skip_locked=True, of=stored.table)
+            .cte("free")
+        )
+        same_row = [key == given for key, given in zip(stored.keys, keys, strict=True)]
+        held = [key == free.c[f"f{number}"] for number, key in enumerate(stored.keys)]
+        values, conditions = self._changes(dict(new.c.items()))
+        statement = update(stored.table).where(*same_row, *held, stored.owned(tenant), *conditions).values(values)
+        return statement.returning(*stored.keys)
+
+    def _arrays(self, swaps: Sequence[Swap]) -> dict[str, list[Any]]:
+        arrays: dict[str, list[Any]] = {}
+        for number in range(len(self._stored.keys)):
+            arrays[f"k{number}"] = [str(swap.key[number]) for swap in swaps]
+        for number in range(len(self._stored.fields)):
+            seen, envelope, token = _names(number)
+            arrays[seen] = [swap.seen[number] for swap in swaps]
+            arrays[envelope] = [swap.envelopes[number] for swap in swaps]
+            arrays[token] = [swap.tokens[number] for swap in swaps]
+        return arrays
+
+
+def _names(number: int) -> tuple[str, str, str]:
+    """Of what was seen, of the envelope and of the token of one field."""
+    return f"s{number}", f"e{number}", f"t{number}"
+
+
+def binary_arrays(connection: Connection) -> None:
+    """Let psycopg send arrays in binary: envelopes as text are twice as long, and slow to write."""
+    from psycopg.types.array import ListBinaryDumper
+
+    driver: Any = connection.connection.driver_connection
+    driver.adapters.register_dumper(list, ListBinaryDumper)
+
+
+__all__ = ["Swap", "Swapper", "binary_arrays"]

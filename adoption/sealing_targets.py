@@ -1,0 +1,94 @@
+"""Which columns are worked on: named by people, declared in the right step, and there in the database."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy import inspect
+
+from ..database import own_engine
+from ..errors import InvalidInput, NothingToSeal, SealingStepWrong, SiblingsMissing
+from .sealing_tables import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Engine
+
+    from ..guard import Guard
+    from ..middleware.fields import Field
+    from ..middleware.siblings import Step
+
+
+def chosen(guard: Guard, names: Sequence[str], steps: Sequence[Step]) -> list[Field]:
+    """The columns that ``names`` name as ``table`` or ``table.column``; without names all that are in one of ``steps``.
+
+    Of a whole table those that are in one of the steps. Raises `InvalidInput` for an unknown name, `SealingStepWrong`
+    for a column or table that is in another step, `NothingToSeal` where no column is in one.
+    """
+    register = guard.register
+    found: dict[str, Field] = {}
+    everything = [f for known in register.tables.values() for f in known.fields.values()]
+    for name in names:
+        table_name, _, column = name.partition(".")
+        table = register.by_name(table_name)
+        if table is None:
+            raise InvalidInput(detail=f"there is no protected table {_shown(table_name)}")
+        mine = [f for f in table.fields.values() if not column or f.column == column]
+        if not mine:
+            what = f"{_shown(name)} is not declared personal" if column else f"{table.name} has no personal column"
+            raise InvalidInput(detail=what)
+        ready = [f for f in mine if f.sealing in steps]
+        if not ready:
+            raise SealingStepWrong(field=name if column else table.name, step=_step(mine[0]), wanted=" / ".join(steps))
+        found |= {f.name: f for f in ready}
+    if not names:
+        found = {f.name: f for f in everything if f.sealing in steps}
+    if not found:
+        raise NothingToSeal(wanted=" / ".join(steps))
+    return [found[name] for name in sorted(found)]
+
+
+def _shown(name: str) -> str:
+    return repr(name)[1:-1][:80]
+
+
+def _step(field: Field) -> str:
+    if field.sealing is not None:
+        return f"sealing={field.sealing}"
+    return "sealed in place" if field.sealed else "sealed=False"
+
+
+@contextmanager
+def engine_for(guard: Guard) -> Iterator[Engine]:
+    """An engine of Amanah's own on the application's database; what goes through it meets no gate."""
+    url = guard.engine.url
+    isolation = {} if url.get_backend_name() == "sqlite" else {"isolation_level": "READ COMMITTED"}
+    engine = own_engine(url, **isolation)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def stored_tables(engine: Engine, fields: Sequence[Field]) -> list[Stored]:
+    """The tables of ``fields``. Raises `SiblingsMissing` where the database has not all of their columns."""
+    there = inspect(engine)
+    tables = {f.table.name: f.table for f in fields}
+    missing = []
+    for name in tables:
+        columns = {one["name"] for one in there.get_columns(name)} if there.has_table(name) else set()
+        missing += [
+            f"{name}.{needed}"
+            for one in fields
+            if one.table.name == name
+            for needed in one.columns
+            if needed not in columns
+        ]
+    if missing:
+        raise SiblingsMissing(columns=", ".join(missing))
+    return [Stored(table, [f for f in fields if f.table is table], engine.dialect) for table in tables.values()]
+
+
+__all__ = ["chosen", "engine_for", "stored_tables"]

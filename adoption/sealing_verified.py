@@ -1,0 +1,126 @@
+"""Proof that nothing is missing and nothing differs: each envelope is opened and compared with the plain value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import type_coerce
+
+from ..errors import KeyUnknown, Tampered
+from .sealing_cells import Cells, Unsealable, row_part
+from .sealing_tables import Raw, Stored
+from .sealing_targets import engine_for, stored_tables
+from .sealing_work import BATCH, QUIET, Work, note, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Engine
+
+    from ..guard import Guard
+    from ..middleware.fields import Field
+    from .sealing_work import Watcher
+
+_PARTS: Final = 3  # plain, envelope, token
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found in one column; counts are of cells, rows are (tenant, row key).
+
+    ``missing``: a value without an envelope. ``differing``: an envelope that does not open, or holds another value than
+    the plain column, or whose search token is not the value's. ``without_keys``: as in `Result`.
+    """
+
+    table: str
+    column: str
+    checked: int = 0
+    missing: list[tuple[str, str]] = field(default_factory=list)
+    differing: list[tuple[str, str]] = field(default_factory=list)
+    without_keys: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Each value has its envelope, and each envelope holds the value."""
+        return not (self.missing or self.differing or self.without_keys)
+
+
+def verify(
+    guard: Guard,
+    fields: Sequence[Field],
+    *,
+    operator: str,
+    tenant: str | None = None,
+    batch: int = BATCH,
+    progress: Watcher = QUIET,
+) -> list[Verified]:
+    """Open every envelope of ``fields``, declared ``write_both`` or ``read_sealed``, and compare. Changes nothing.
+
+    Each tenant's trail takes an entry before its first row. Raises as `backfill` does.
+    """
+    found = {one.name: Verified(one.table.name, one.column) for one in fields}
+    with engine_for(guard) as engine:
+        work = Work(guard, engine, stored_tables(engine, fields), Stored.filled, tenant)
+        progress.expect(work.rows)
+        for owner, todo in work.by_tenant.items():
+            names = " ".join(one.name for stored in todo for one in stored.fields)
+            note(guard, owner, operator, {"act": "encrypt.verify", "columns": names})
+            for stored in todo:
+                _verify_table(guard, engine, stored, owner, batch, found, progress)
+        for owner, counted in work.without_keys.items():
+            for name, count in counted.items():
+                found[name].without_keys[owner] = count
+    return list(found.values())
+
+
+def _verify_table(
+    guard: Guard,
+    engine: Engine,
+    stored: Stored,
+    tenant: str,
+    batch: int,
+    found: Mapping[str, Verified],
+    progress: Watcher,
+) -> None:
+    what = [part for one in stored.fields for part in _parts(stored, one)]
+    size = len(stored.keys)
+    for rows in pages(engine, stored, tenant, stored.filled, what, batch):
+        cells = [Cells(guard, one, tenant, engine.dialect) for one in stored.fields]
+        for row in rows:
+            place = row_part(stored.fields[0], stored.key_texts(row[:size]))
+            for number, cell in enumerate(cells):
+                seen, envelope, token = row[size + _PARTS * number : size + _PARTS * (number + 1)]
+                if seen is None and envelope is None:
+                    continue
+                answer = found[cell.field.name]
+                answer.checked += 1
+                if envelope is None:
+                    answer.missing.append((tenant, stored.row_name(row[:size])))
+                elif not _same(cell, place, seen, envelope, token):
+                    answer.differing.append((tenant, stored.row_name(row[:size])))
+        progress.advance(len(rows))
+
+
+def _parts(stored: Stored, one: Field) -> tuple[ColumnElement[Any], ...]:
+    envelope = type_coerce(stored.envelope(one), Raw())
+    token = type_coerce(stored.token(one), Raw()) if one.search else envelope
+    return stored.seen(one), envelope, token
+
+
+def _same(cells: Cells, row: bytes, seen: Any, envelope: Any, token: Any) -> bool:
+    """The envelope belongs here, holds what is stored plain, and its token is the value's."""
+    if seen is None:
+        return False
+    try:
+        opened = cells.open(cells.place(row), bytes(envelope))
+        value = cells.field.codec.decode(opened)
+        stored = cells.value(seen)
+        if cells.encode(stored) != opened and stored != value:
+            return False
+        return not cells.field.search or (token is not None and bytes(token) == cells.token(value, opened))
+    except (Tampered, KeyUnknown, Unsealable):
+        return False
+
+
+__all__ = ["Verified", "verify"]
