@@ -24,7 +24,7 @@ from typer.core import TyperGroup
 
 from ..errors import AmanahError, DatabaseMissing
 from ..i18n import Language, negotiate
-from . import doctor, encrypt, explain, grants, init, keys, members, observed, tables, tenants, trail
+from . import doctor, encrypt, explain, grants, init, keys, members, observed, report_copy, tables, tenants, trail
 from .desk import Desk
 from .options import NOT_DONE, TYPER
 from .terminal import complain
@@ -82,6 +82,7 @@ app.command("doctor")(doctor.doctor)
 app.command("explain")(explain.explain)
 app.command("encrypt")(encrypt.encrypt)
 app.command("observed")(observed.observed)
+app.command("report-copy")(report_copy.copy_for_reports)
 
 
 def _show_version(wanted: bool) -> None:
