@@ -242,3 +242,11 @@ def console(database_url: str, tmp_path: Path) -> Iterator[Any]:
     made = _world("console_world").build(database_url, tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def office_of_two(worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """A column that two people may decrypt (``tests/two_people_world.py``)."""
+    made = _world("two_people_world").build(database_url, tmp_path)
+    yield made
+    made.books.close()
