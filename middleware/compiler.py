@@ -7,8 +7,8 @@ Everything that SQLAlchemy renders passes here, ORM and Core alike, once per sta
    EXISTS over the parent's key: SQLite, too, then looks up one parent per row that it has found. (``IN (SELECT …)``
    lists the tenant's whole parent table for each get; a join is no longer flattened under LEFT JOIN.)
 2. A personal column is rendered only where that keeps its promise: as a plain output column (with its row's key before
-   it), in IS NULL and COUNT, and, where it is searchable, in equality and IN (on its search column). A governed column
-   (stored plain) may stand anywhere, and where rows are chosen by it that is noted as a probe.
+   it), in IS NULL and COUNT, and, where it is searchable, in equality, IN and GROUP BY (on its search column). A
+   governed column (stored plain) may stand anywhere, and where rows are chosen by it that is noted as a probe.
 3. What was touched is kept as the compiled form's `Shape`.
 
 Tried and not enough: ``with_loader_criteria`` (seven shapes of statement leak) and a comparator (``func.lower(c) ==
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import CHAR, Alias, BindParameter, Column, Integer, MetaData, Null, String, Table, Uuid, bindparam
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ColumnClause, ColumnElement, Grouping, Label, _truncated_label
+from sqlalchemy.sql.elements import ColumnClause, ColumnElement, Grouping, Label, TextClause, _truncated_label
 from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause, TableValuedAlias
 
@@ -123,6 +123,7 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         self._in_exists: list[bool] = []
         self._tenant_binds: dict[str, BindParameter[Any]] = {}
         self._grouped: list[bool] = [False]
+        self._by_token: set[int] = set()
         self._shown: list[bool] = [False]
         self._from_names: set[str] = set()
         self._loose: set[str] = set()
@@ -323,11 +324,14 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
     def visit_select(self, select_stmt: Any, asfrom: bool = False, **kw: Any) -> str:  # noqa: FBT001, FBT002
         """Note columns selected by name; refuse DISTINCT over ciphertext."""
         exists, self._exists = self._exists, False
+        self._by_token = self._tokens_grouped(select_stmt) or self._by_token
         compound = kw.get("compound_index") is not None
         if not self.stack or kw.get("need_column_expressions") or (compound and self._shown[-1]):
             self._note_named(select_stmt._raw_columns)  # noqa: SLF001
         if select_stmt._distinct:  # noqa: SLF001
             self._refuse_sealed(select_stmt.selected_columns, "DISTINCT")
+        if any(_names_a_place(c) for c in (*select_stmt._group_by_clauses, *select_stmt._order_by_clauses)):  # noqa: SLF001
+            self._refuse_sealed(select_stmt.selected_columns, "GROUP BY or ORDER BY a position")
         falls_together = select_stmt._distinct or select_stmt._group_by_clauses  # noqa: SLF001
         self._grouped.append(bool(falls_together or (compound and self._grouped[-1])))
         self._in_exists.append(exists)
@@ -336,6 +340,26 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
         finally:
             self._in_exists.pop()
             self._grouped.pop()
+
+    def group_by_clause(self, select: Any, **kw: Any) -> str:
+        """A searchable column groups by its search column: in the outermost SELECT, where `_concatenate` meets it."""
+        clauses = select._group_by_clauses  # noqa: SLF001
+        if not self._by_token or len(self.stack) > 1:
+            return str(super().group_by_clause(select, **kw))
+        parts = []
+        for clause in clauses:
+            plain = _plain(clause)
+            field = self._field(plain)
+            by_token = field is not None and hash(plain) in self._by_token
+            parts.append(self._index(field, plain, kw) if by_token and field else self.process(clause, **kw))
+        return " GROUP BY " + ", ".join(parts)
+
+    def _tokens_grouped(self, select: Any) -> set[int]:
+        """The searchable sealed columns by which the outermost SELECT groups, by the hash that their twins share."""
+        if self.stack or not select._group_by_clauses:  # noqa: SLF001
+            return set()
+        plain = [_plain(clause) for clause in select._group_by_clauses]  # noqa: SLF001
+        return {hash(c) for c in plain if (f := self._field(c)) is not None and f.sealed and f.search and _of_table(c)}
 
     def _note_named(self, columns: Any) -> None:
         for raw in columns:
@@ -649,7 +673,11 @@ class GuardedCompiler(_Base):  # type: ignore[misc]
                 what = f"a subquery that leaves out {table.name}.{key.name}, its row's key,"
                 refuse(SealedUseRefused(field=field.name, construct=what))
             parts.append((super().visit_column(found, **plain), key))
-        return self._concatenate(field, parts, self._stored(field, column, kw))
+        cell = self._concatenate(field, parts, self._stored(field, column, kw))
+        if hash(column) not in self._by_token or len(self.stack) > 1:
+            return cell
+        # One of the cells that fall together, whole: its own key goes with its own envelope.
+        return f"(array_agg({cell}))[1]" if self.dialect.name == "postgresql" else f"min({cell})"
 
     def _concatenate(self, field: Field, parts: list[tuple[str, Column[Any]]], value: str) -> str:
         prefix = f"'{field.prefix.decode()}'"
@@ -720,6 +748,19 @@ def _beside(column: Any, key: Column[Any]) -> Any:
             # In a UNION ALL each SELECT brings its own key to the same place, or none of them is known.
             return candidate if all(_is_column(o) and o.name == wanted.name for o in origins) else None
     return None
+
+
+def _names_a_place(clause: Any) -> bool:
+    """GROUP BY 1, ORDER BY 2 DESC: a number stands for a column of the result, whichever it is."""
+    for part in visitors.iterate(clause):
+        text = (
+            part.text
+            if isinstance(part, TextClause)
+            else getattr(part, "is_literal", False) and getattr(part, "name", "")
+        )
+        if text and re.match(r"\s*\d+\b", str(text)):
+            return True
+    return False
 
 
 def _of_table(column: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import case, delete, exists, func, literal, select, tuple_, type_coerce, update
+from sqlalchemy import case, delete, exists, func, literal, literal_column, select, text, tuple_, type_coerce, update
 from sqlalchemy.types import String
 
 from amanah.errors import FieldProbed, FieldWithheld, SealedUseRefused
@@ -58,7 +58,12 @@ def test_ciphertext_is_never_compared(books: Any) -> None:
             "function": select(c.id).where(func.lower(c.phone) == "x"),
             "order": select(c.id).order_by(c.phone),
             "order by label": select(c.phone.label("q")).order_by("q"),
-            "group": select(func.count()).select_from(c).group_by(c.phone),
+            "group": select(func.count()).select_from(c).group_by(c.name),
+            "group expression": select(func.count()).select_from(c).group_by(func.lower(c.phone)),
+            "group by place": select(c.phone, func.count()).group_by(text("1")),
+            "group by literal": select(c.phone, func.count()).group_by(literal_column("1")),
+            "order by place": select(c.phone).order_by(text("1 DESC")),
+            "order by literal": select(c.id, c.phone).order_by(literal_column("2").desc()),
             "distinct": select(c.phone).distinct(),
             "like": select(c.id).where(c.phone.like("0%")),
             "greater": select(c.id).where(c.phone > "0"),
