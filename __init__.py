@@ -5,6 +5,7 @@ role- and purpose-based access, sealed columns, walls between tenants and a trai
 module lists every public name and nothing else.
 """
 
+from .adoption.autogenerate import include_object, render_item
 from .errors import AmanahError
 from .guard import Guard
 from .middleware.access import Access, Actor
@@ -16,7 +17,6 @@ from .middleware.personal import Personal
 from .middleware.role_map import RoleMap
 from .middleware.routes import public, route, sign_in
 from .middleware.session_cookie import SessionCookie
-from .migrations import include_object
 from .settings import Settings
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "guessed",
     "include_object",
     "public",
+    "render_item",
     "route",
     "shared",
     "sign_in",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from alembic import command
 from alembic.config import Config
@@ -28,7 +28,7 @@ Branch: TypeAlias = Literal["core", "trail"]
 
 VERSION_TABLE: Final = "amanah_alembic_version"
 
-_OWN: Final = "amanah_"
+OWN_TABLES: Final = "amanah_"
 """So begin the names of all tables of ours."""
 
 # Next to this module, also inside a wheel.
@@ -44,16 +44,6 @@ def upgrade(url: str | URL) -> None:
     """
     _upgrade(own_url(url), "core")
     _upgrade(trail_url(url), "trail")
-
-
-def include_object(thing: Any, name: str | None, type_: str, reflected: bool, compare_to: Any) -> bool:  # noqa: ARG001, FBT001
-    """For an application's own Alembic: ``context.configure(…, include_object=amanah.include_object)``.
-
-    False for Amanah's tables and for what belongs to them, so that autogenerate neither drops nor repeats them. The
-    arguments are Alembic's.
-    """
-    table = name if type_ == "table" else getattr(getattr(thing, "table", None), "name", None)
-    return not str(table or "").startswith(_OWN)
 
 
 def _upgrade(url: URL, branch: Branch) -> None:

@@ -25,13 +25,8 @@ if TYPE_CHECKING:
 def sealed_columns(operations: Operations, step: SealedColumns) -> None:
     """Add or drop the columns beside the plain ones."""
     live = LiveTable(operations, step)
-    if step.back:
-        with live.looking():
-            for column in step.columns:
-                live.refuse_only_sealed(column)
-    else:
-        live.begin()
     if not step.back:
+        live.begin()
         for column in step.columns:
             operations.add_column(step.table, Column(sealed_name(column), LargeBinary(), nullable=True))
             if column in step.search:
@@ -39,6 +34,9 @@ def sealed_columns(operations: Operations, step: SealedColumns) -> None:
         _make_indexes(operations, step.table, step.indexes)
         live.set_triggers("lenient", step.search)
         return
+    with live.looking():
+        for column in step.columns:
+            live.refuse_only_sealed(column)
     live.drop_triggers()
     for name in step.indexes:
         operations.drop_index(name, step.table)
@@ -53,9 +51,12 @@ def read_columns(operations: Operations, step: ReadColumns) -> None:
     """Make the sealed columns fit to be read, or the plain ones again."""
     live = LiveTable(operations, step)
     with live.looking():
-        for column in step.columns:
-            (live.refuse_only_sealed if step.back else live.refuse_not_sealed)(column)
-        if not step.back:
+        if step.back:
+            for column in step.columns:
+                live.refuse_only_sealed(column)
+        else:
+            for column in step.columns:
+                live.refuse_not_sealed(column, searched=column in step.search)
             for columns in step.unique.values():
                 live.refuse_repeated(columns)
     if step.back:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from ..errors import RowsNotSealed, RowsOnlySealed, RowsUnseen, RowsWithoutValue, ValuesRepeated
-from ..middleware.siblings import sealed_name
+from ..middleware.siblings import sealed_name, search_name
 from .alembic_triggers import Triggers
 
 if TYPE_CHECKING:
@@ -74,9 +74,11 @@ class LiveTable:
 
     # -- what stops a step --
 
-    def refuse_not_sealed(self, column: str) -> None:
-        """Raise `RowsNotSealed` for rows with a plain value and no sealed one."""
-        if count := self._count(f"{self.quote(column)} IS NOT NULL AND {self.quote(sealed_name(column))} IS NULL"):
+    def refuse_not_sealed(self, column: str, *, searched: bool = False) -> None:
+        """Raise `RowsNotSealed` for rows with a plain value and no sealed one, or no token where it is searched."""
+        without = [sealed_name(column), *([search_name(column)] if searched else [])]
+        lacking = " OR ".join(f"{self.quote(one)} IS NULL" for one in without)
+        if count := self._count(f"{self.quote(column)} IS NOT NULL AND ({lacking})"):
             raise RowsNotSealed(table=self._step.table, field=f"{self._step.table}.{column}", count=count)
 
     def refuse_only_sealed(self, column: str) -> None:

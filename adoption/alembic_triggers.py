@@ -39,8 +39,10 @@ class Triggers:
         self._table = table
         self._column = column
         self._row = tuple(row)
-        self._says = f"{table}.{column} is read from its sealed column now, and this process writes only the plain one"
-        self._remedy = "deploy the version that writes both"
+        self._refusal = _literal(
+            f"amanah: {table}.{column} is read from its sealed column now, and this process writes only the plain one: "
+            "deploy the version that writes both"
+        )
 
     def drop(self) -> Iterator[str]:
         """Take away what stands there, in whichever state the column is."""
@@ -78,10 +80,7 @@ class Triggers:
 
     def _strict_body(self, *, nulling: bool) -> str:
         plain, sealed = self._plain, self._sealed
-        refuse = (
-            f"RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', "
-            f"MESSAGE = {_literal('amanah: ' + self._says)}, HINT = {_literal(self._remedy)};"
-        )
+        refuse = f"RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = {self._refusal};"
         empty = ""
         if nulling:
             same = f"{self._bytes('NEW', plain)} IS NOT DISTINCT FROM {self._bytes('OLD', plain)}"
@@ -106,7 +105,7 @@ class Triggers:
                 f"BEGIN UPDATE {table} SET {sets} WHERE {here}; END"
             )
             return
-        refuse = f"SELECT RAISE(ABORT, {_literal(f'amanah: {self._says}: {self._remedy}')})"
+        refuse = f"SELECT RAISE(ABORT, {self._refusal})"
         new = self._q(trigger_name(self._table, self._column, state, "new"))
         yield (
             f"CREATE TRIGGER {new} AFTER INSERT ON {table} FOR EACH ROW "
