@@ -111,19 +111,15 @@ def tenant_of(guard: Guard, request_id: str) -> str:
 
 def look_up(guard: Guard, tenant: str, request_id: str) -> Kept:
     """The request of this tenant. Raises `RequestUnknown` and `RequestForged`."""
-    query = select(table.c.envelope).where(table.c.tenant_id == tenant, table.c.id == request_id)
     before: bytes | None = None
     while True:
-        with guard.engine.connect() as connection:
-            envelope = connection.scalar(query)
-        if envelope is None:
-            raise RequestUnknown
+        envelope = _stored(guard, tenant, request_id)
         if before == envelope:  # it did not move while we looked into the trail
             raise RequestForged
-        request = _opened(guard.keyring.cipher(tenant), tenant, request_id, bytes(envelope))
+        request = _opened(guard.keyring.cipher(tenant), tenant, request_id, envelope)
         if _witnessed(guard, request):
-            return Kept(request, bytes(envelope))
-        before = bytes(envelope)
+            return Kept(request, envelope)
+        before = envelope
 
 
 def requests_of(guard: Guard, tenant: str) -> Iterator[tuple[str, Request | None]]:
@@ -135,6 +131,17 @@ def requests_of(guard: Guard, tenant: str) -> Iterator[tuple[str, Request | None
             yield request_id, look_up(guard, tenant, request_id).request
         except RequestForged:
             yield request_id, None
+
+
+def _stored(guard: Guard, tenant: str, request_id: str) -> bytes:
+    query = select(table.c.envelope).where(table.c.tenant_id == tenant, table.c.id == request_id)
+    with guard.engine.connect() as connection:
+        envelope = connection.scalar(query)
+    if envelope is None:
+        raise RequestUnknown
+    if isinstance(envelope, str | int | float):  # SQLite keeps what it is given
+        raise RequestForged
+    return bytes(envelope)
 
 
 def _seal(cipher: TenantCipher, request: Request) -> bytes:

@@ -24,7 +24,21 @@ from typer.core import TyperGroup
 
 from ..errors import AmanahError, DatabaseMissing
 from ..i18n import Language, negotiate
-from . import doctor, encrypt, explain, grants, init, keys, members, observed, report_copy, tables, tenants, trail
+from . import (
+    decrypt,
+    doctor,
+    encrypt,
+    explain,
+    grants,
+    init,
+    keys,
+    members,
+    observed,
+    report_copy,
+    tables,
+    tenants,
+    trail,
+)
 from .desk import Desk
 from .options import NOT_DONE, TYPER
 from .terminal import complain
@@ -75,6 +89,7 @@ for _name, _group in (
     ("member", members.commands),
     ("grant", grants.commands),
     ("audit", trail.commands),
+    ("decrypt", decrypt.commands),
 ):
     app.add_typer(_group, name=_name)
 app.command("init")(init.init)
