@@ -37,6 +37,7 @@ from .access import Access, Sight, current, require
 from .compiler import SIGN_IN, GuardedCompiler, protect_dialect
 from .declared_sql import DeclaredSql, OpeningCursor, check_names, normal, report_of
 from .fields import key_text
+from .foreign_tables import by_declared_table
 from .keys import INTERNAL
 from .pending import Pending
 from .raw import check_raw
@@ -141,6 +142,7 @@ class Gate:
         if self.register.reports and type(statement) is TextClause:
             report = self.register.reports.get(normal(statement.text))
             return (report.statement(statement, connection.dialect) if report else statement), many, one
+        statement = by_declared_table(self.register, statement, many, one)
         if isinstance(statement, Insert | Update) and (table := target_of(self.register, statement)) is not None:
             access = require(table.resource)
             rows = list(many) if many else ([dict(one)] if one else [])

@@ -21,6 +21,7 @@ from sqlalchemy.sql.elements import TextClause
 from ..errors import AccessRequired, ObservingEnded
 from .access import current
 from .compiler import GuardedCompiler, protect_dialect
+from .foreign_tables import by_declared_table
 from .hooks import Gate, autocommits
 from .keys import INTERNAL
 from .observing import enforced_part
@@ -89,6 +90,7 @@ class ObservingGate(Gate):
         if self._enforcing(connection) or options.get("amanah_internal") is INTERNAL:
             return super().before_execute(connection, statement, many, one, options)
         access = current()
+        statement = by_declared_table(self._part, statement, many, one)
         if isinstance(statement, Insert | Update):
             self._rehearsal.write(connection, statement, list(many) if many else [dict(one)] if one else [])
             if target_of(self._part, statement) is not None:
