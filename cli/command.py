@@ -35,6 +35,7 @@ from . import (
     members,
     observed,
     report_copy,
+    revision,
     tables,
     tenants,
     trail,
@@ -93,6 +94,7 @@ for _name, _group in (
 ):
     app.add_typer(_group, name=_name)
 app.command("init")(init.init)
+app.command("revision")(revision.revision)
 app.command("doctor")(doctor.doctor)
 app.command("explain")(explain.explain)
 app.command("encrypt")(encrypt.encrypt)
