@@ -10,6 +10,7 @@ from .errors import AmanahError
 from .guard import Guard
 from .middleware.access import Access, Actor
 from .middleware.access import current as current_access
+from .middleware.callbacks import callback
 from .middleware.declare import declare, shared
 from .middleware.guessed import guessed
 from .middleware.identify import BearerToken, Identity
@@ -30,6 +31,7 @@ __all__ = [
     "RoleMap",
     "SessionCookie",
     "Settings",
+    "callback",
     "current_access",
     "declare",
     "guessed",

@@ -472,6 +472,24 @@ class TenantForeign(Refusal):
     remedy = N_("Sign in as a member of that organisation, or name its tenant in the job.")
 
 
+class BodyTooLarge(Refusal):
+    """What another system sends to a callback is longer than the route declares."""
+
+    code = "body-too-large"
+    status = 413
+    why = N_("The body of a callback is read before its sender is known, and this one has more than {limit} bytes.")
+    remedy = N_("If such bodies are right here, declare it: callback(…, limit=…).")
+
+
+class OwnerUnknown(Refusal):
+    """A callback, rightly signed, about something that is not exactly one tenant's."""
+
+    code = "owner-unknown"
+    status = 404
+    why = N_("What this callback is about belongs to no tenant, or to more than one.")
+    remedy = N_("Check the number that was sent, and that the owner= of the callback names a column that is unique.")
+
+
 class PasswordWrong(Refusal):
     """A password at the terminal that is not the member's, or a member who has none."""
 

@@ -26,11 +26,12 @@ from .middleware.access import Actor
 from .middleware.admission import Admission
 from .middleware.application import deployed, has_keys
 from .middleware.asgi import AmanahMiddleware
+from .middleware.callbacks import Callers
 from .middleware.declare import build
 from .middleware.declared_sql import normal
 from .middleware.engines import engines_of
 from .middleware.first_sight import FirstSight
-from .middleware.fixed_tenant import only
+from .middleware.fixed_tenant import fixed, only
 from .middleware.guessed import confirmed
 from .middleware.hooks import Gate
 from .middleware.https import Transport
@@ -100,7 +101,7 @@ class Guard:
         self.metadata = metadata
         self.silences = Silences(silenced or {})
         self.declarations = _each(declarations)
-        self.fixed_tenant = fixed_tenant
+        self.fixed_tenant = fixed(fixed_tenant)
         self.register = build(metadata, self.declarations, tenant_column, fixed_tenant=fixed_tenant)
         self.routes = RouteTable(routes)
         self.posture = observing
@@ -126,7 +127,8 @@ class Guard:
         self.writer = TrailWriter(self.trail_engine, capacity=settings.trail_queue)
         self.notebook = None if observing is None else Notebook(self.writer)
         self.sequencer = Sequencer(self.engine, self.trail_engine, signer, checkpoints=settings.checkpoints)
-        self._identify = only(fixed_tenant, identify)
+        self._identify = identify
+        self._callers = Callers(self.routes.routes, self.register, self.engine, fixed_tenant=fixed_tenant)
         self._transport = transport
         self._lock = threading.Lock()
         self._started = False
@@ -236,13 +238,14 @@ class Guard:
         return AmanahMiddleware(
             app,
             routes=routes,
-            identify=identify,
+            identify=only(self.fixed_tenant, identify),
             admission=self.admission,
             recorder=self.writer,
             transport=self._transport,
             development=self.is_development,
             observing=observing,
             notebook=self.notebook if observing is not None else None,
+            callers=self._callers,
         )
 
     def declared_sql(self, name: str, sql: str, columns: Mapping[str, str] | None = None) -> None:

@@ -18,6 +18,7 @@ _TAKEN: Final = frozenset(
             "Engine",
             "Identity",
             "Personal",
+            "callback",
             "declare",
             "guessed",
             "public",
@@ -25,6 +26,7 @@ _TAKEN: Final = frozenset(
             "shared",
             "sign_in",
             "their_engine",
+            "verify",
         ),
     }
 )

@@ -26,11 +26,17 @@ _OBSERVING: Final = (
     "guessed any more."
 )
 _CALLBACK: Final = (
-    "Called by another system, which has no login here. It touches tables, so it can be neither public() (a protected "
-    "table is refused there) nor sign_in() (that is for the login's tables). Let identify() recognise it, on this path "
-    'only, and answer with a service account: Identity(tenant, Actor("payment-gateway", kind="service")), a member '
-    "with a role that may do just this. The tenant has to be told by the address or a header; the handler goes on "
-    "checking the signature."
+    "Called by another system, which has no login here and signs what it sends. Fill in verify() above. The actor is a "
+    "service account: a member of each tenant that is called for (amanah member add), with a role that may do just "
+    "this."
+)
+_VERIFY: Final = (
+    "It sees what the handler sees: connection.headers and the body. Check the signature first, with the application's "
+    "own function, and answer None where it is wrong. Then answer {answer}."
+)
+_ANSWER: Final = (
+    'the tenant\'s id as text; or, with owner="table.column" in callback(…), the value of that column in the row that '
+    "the call is about, such as an invoice's number: the row's tenant is then looked up"
 )
 _SEALED: Final = (
     "sealed=False: decided, masked and on record, but stored as it is. Sealing rows that are there already is a later "
@@ -48,7 +54,7 @@ _ENGINES: Final = (
 def source(draft: Draft) -> str:
     """The whole file."""
     names = Names(draft)
-    parts = (_imports(draft, names), [""], _declarations(draft), _routes(draft), _end(draft, names))
+    parts = (_imports(draft, names), [""], _declarations(draft), _verify(draft), _routes(draft), _end(draft, names))
     return "\n".join([_head(draft), *(line for part in parts for line in part)])
 
 
@@ -67,10 +73,11 @@ def _imports(draft: Draft, names: Names) -> list[str]:
     used = ["Guard", "Identity"]
     if draft.tables.personal:
         used.append("Personal")
+    used += ["callback"] if draft.routes.of("callback") else []
     used += ["declare"] if draft.tables.named("declare") else []
     used += ["guessed"]
     used += ["public"] if draft.routes.of("public") else []
-    used += ["route"] if draft.routes.of("guarded") or draft.routes.of("callback") else []
+    used += ["route"] if draft.routes.of("guarded") else []
     used += ["shared"] if draft.tables.named("shared") else []
     used += ["sign_in"] if draft.routes.of("sign_in") else []
     engine = [] if names.engine else ["from sqlalchemy import Engine"]
@@ -142,6 +149,24 @@ def _routes(draft: Draft) -> list[str]:
     return [*lines, "]", "", ""]
 
 
+def _verify(draft: Draft) -> list[str]:
+    """The skeleton by which the callers of callbacks are recognised: it lets nobody in."""
+    if not draft.routes.of("callback"):
+        return []
+    answer = _ANSWER if draft.tables.tenant_column is not None else _quoted(draft.tenant)
+    return [
+        "",
+        "def verify(connection: HTTPConnection, body: bytes) -> str | int | None:  # noqa: ARG001 - to be filled in",
+        '    """Say for whom a callback is; None is nobody, and is refused.',
+        "",
+        *fill(_VERIFY.format(answer=answer), indent="    ").splitlines(),
+        '    """',
+        "    return None",
+        "",
+        "",
+    ]
+
+
 def _each(routes: Iterable[RouteGuess]) -> list[str]:
     lines = []
     for one in routes:
@@ -150,7 +175,8 @@ def _each(routes: Iterable[RouteGuess]) -> list[str]:
             lines += _guessed(_call(one.kind, [_quoted(one.pattern)]))
         else:
             said = [_quoted(one.pattern), _quoted(one.resource), _quoted(one.action), '["TODO"]']
-            lines += _guessed(_call("route", said))
+            more = ["verify=verify", 'actor="gateway"'] if one.kind == "callback" else []
+            lines += _guessed(_call("callback" if more else "route", [*said, *more]))
     return lines
 
 

@@ -43,8 +43,8 @@ class Application(TypedDict):
     """The application has no tenant column, and all its data is this one tenant's. Every table that is not `shared` is
     protected, and nobody of another tenant is let in."""
     silenced: NotRequired[Mapping[str, str] | None]
-    """Findings of `amanah doctor` that need not be told: id, or id and subject, → the reason. Nothing of what is enforced
-    changes by it."""
+    """Findings of `amanah doctor` that need not be told: id, or id and subject, → the reason. What is enforced does not
+    change by it."""
 
 
 class Deployed(TypedDict):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from .admission import Admission
+    from .callbacks import Callers
     from .https import Transport
     from .identify import Identify
     from .observing import Observing
@@ -41,8 +42,9 @@ class AmanahMiddleware:
         development: bool = False,
         observing: Observing | None = None,
         notebook: Notebook | None = None,
+        callers: Callers | None = None,
     ) -> None:
-        """``development`` adds the missing declaration or grant to refusals.
+        """``development`` adds the missing declaration or grant to refusals; ``callers`` recognises who calls back.
 
         ``observing``: what is not enforced yet is let pass, and ``notebook`` takes what would be refused. Raises
         `ConfigurationError`.
@@ -50,7 +52,7 @@ class AmanahMiddleware:
         if not callable(app):
             raise ConfigurationError(detail="the application is no ASGI callable")
         self.app = app
-        self.gate = Gate(app, routes, adapt(identify), admission, recorder, transport, development)
+        self.gate = Gate(app, routes, adapt(identify), admission, recorder, transport, development, callers)
         self._observing = observing
         self._notebook = notebook
 

@@ -28,6 +28,7 @@ from starlette.requests import HTTPConnection
 from ..errors import (
     AmanahError,
     AnswerUnrecorded,
+    BodyTooLarge,
     NotHttps,
     NotIdentified,
     RouteUndeclared,
@@ -35,6 +36,7 @@ from ..errors import (
 from ..i18n import negotiate
 from . import problems
 from .access import Access, Kind, open_access
+from .callbacks import Body
 from .headers import Headers
 from .recording import Recording
 from .routes import AUTHENTICATION
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
     from ..encryption.keyring import TenantCipher
     from .admission import Admission
+    from .callbacks import Callers
     from .https import Transport
     from .identify import Identity
     from .recording import Recorder
@@ -65,6 +68,8 @@ class Gate:
     recorder: Recorder
     transport: Transport
     development: bool
+    callers: Callers | None = None
+    """Who recognises the callers of callbacks; without it nobody is one."""
 
 
 class Exchange(ABC):
@@ -143,7 +148,7 @@ class Exchange(ABC):
         """Ask the application's login. Raises `NotIdentified`, or whatever refusal the login met."""
         try:
             with open_access(asking):
-                identity = await self.gate.identify(HTTPConnection(self.scope))
+                identity = await self.ask()
         except Exception as error:
             refusal = asking.refusal or find(error)
             if refusal is None:
@@ -157,6 +162,21 @@ class Exchange(ABC):
         if identity is None:
             raise NotIdentified
         return identity
+
+    async def ask(self) -> Identity | None:
+        """Who is it? The application's login says it; of a callback its own declaration, by what was sent."""
+        connection = HTTPConnection(self.scope)
+        caller = None if self.route is None else self.route.caller
+        if caller is None:
+            return await self.gate.identify(connection)
+        if self.headers.length > caller.limit:
+            raise BodyTooLarge(limit=caller.limit)
+        kept = Body(self.receive)
+        self.receive = kept.receive
+        body = await kept.read(caller.limit)
+        if body is None or self.gate.callers is None:
+            return None
+        return await self.gate.callers.who(caller, connection, body)
 
     def _anonymous(self, kind: Kind, platform: TenantCipher | None) -> Access:
         return Access(

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from starlette.requests import HTTPConnection
-
 from ..errors import AmanahError, ConfigurationError, NotHttps, NotIdentified, RouteUndeclared, Unavailable
 from .access import Access, open_access
 from .exchange import Exchange, find
@@ -99,7 +97,7 @@ class _Observed(Exchange):
         """Ask the application's login. Raises what it would be refused for."""
         try:
             with open_access(asking):
-                identity = await self.gate.identify(HTTPConnection(self.scope))
+                identity = await self.ask()
         except Exception as error:
             raise asking.refusal or find(error) or error from error
         if asking.refusal is not None:

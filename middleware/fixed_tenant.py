@@ -19,15 +19,20 @@ if TYPE_CHECKING:
     from .identify import Identify, Identity
 
 
+def fixed(tenant: str | None) -> str | None:
+    """``tenant``, if it is a tenant's id or None. Raises `ConfigurationError`."""
+    if tenant is not None and (not could_be_tenant(tenant) or tenant == PLATFORM):
+        raise ConfigurationError(detail=f"fixed_tenant={tenant!r:.80} is no tenant's id")
+    return tenant
+
+
 def only(tenant: str | None, identify: Identify) -> Identify:
     """``identify``, which may yield nobody but actors of ``tenant``; as it is where ``tenant`` is None.
 
     The callable that is returned raises `TenantForeign`. Raises `ConfigurationError` for what is no tenant's id.
     """
-    if tenant is None:
+    if fixed(tenant) is None:
         return identify
-    if not could_be_tenant(tenant) or tenant == PLATFORM:
-        raise ConfigurationError(detail=f"fixed_tenant={tenant!r:.80} is no tenant's id")
     ask = adapt(identify)
 
     async def asked(connection: HTTPConnection) -> Identity | None:
@@ -39,4 +44,4 @@ def only(tenant: str | None, identify: Identify) -> Identify:
     return asked
 
 
-__all__ = ["only"]
+__all__ = ["fixed", "only"]

@@ -17,7 +17,7 @@ _LONGEST_AGENT: Final = 512
 class Headers:
     """Found in one pass over the scope's list."""
 
-    __slots__ = ("accept", "agent", "language", "purposes", "request")
+    __slots__ = ("accept", "agent", "language", "length", "purposes", "request")
 
     def __init__(self, scope: Scope) -> None:
         """Of ``Amanah-Purpose`` every line counts, of the others the first."""
@@ -26,6 +26,8 @@ class Headers:
         self.agent: str | None = None
         self.language: str | None = None
         self.request: str | None = None
+        self.length = 0
+        """Of the body in bytes, as far as it is said before."""
         for name, value in scope["headers"]:
             if name == b"amanah-purpose":
                 self.purposes.append(value.decode("latin-1").strip())
@@ -35,6 +37,8 @@ class Headers:
                 self.accept = self.accept or value.decode("latin-1")
             elif name == b"accept-language":
                 self.language = self.language or value.decode("latin-1")
+            elif name == b"content-length" and value.isdigit():
+                self.length = int(value[:18])
             elif name == b"x-request-id" and self.request is None:
                 text = value.decode("latin-1")
                 self.request = text if _REQUEST_ID.fullmatch(text) else None

@@ -48,17 +48,27 @@ Identify = Callable[["HTTPConnection"], "Awaitable[Identity | None] | Identity |
 
 
 def adapt(identify: Identify) -> Callable[[HTTPConnection], Awaitable[Identity | None]]:
-    """One awaitable shape for any ``identify``. A plain function may block, so it runs in a thread."""
+    """An awaitable ``identify`` that answers an identity or None."""
     if not callable(identify):
         raise ConfigurationError(detail="identify is a callable that takes the connection")
-    asynchronous = inspect.iscoroutinefunction(identify) or inspect.iscoroutinefunction(
-        getattr(identify, "__call__", None)  # noqa: B004 - not whether it is callable, but how
+    ask = waited_for(identify)
+
+    async def asked(connection: HTTPConnection) -> Identity | None:
+        found = await ask(connection)
+        return None if found is None else _checked(found)
+
+    return asked
+
+
+def waited_for(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """One awaitable shape for any function of the application's. A plain one may block, so it runs in a thread."""
+    asynchronous = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - not whether it is callable, but how
     )
 
-    async def ask(connection: HTTPConnection) -> Identity | None:
-        answer = identify(connection) if asynchronous else await to_thread.run_sync(identify, connection)
-        found = await answer if inspect.isawaitable(answer) else answer
-        return None if found is None else _checked(found)
+    async def ask(*given: Any) -> Any:
+        answer = function(*given) if asynchronous else await to_thread.run_sync(function, *given)
+        return await answer if inspect.isawaitable(answer) else answer
 
     return ask
 

@@ -17,6 +17,8 @@ from ..errors import DeclarationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from .callbacks import Caller
+
 AUTHENTICATION = "essential.service.authentication"
 """The one purpose of a sign-in route (a fideslang data use)."""
 
@@ -50,6 +52,8 @@ class Route:
     purposes: tuple[str, ...] = ()
     guessed: bool = False
     """Written by `amanah init` and not yet confirmed."""
+    caller: Caller | None = None
+    """How another system is recognised that calls here; None where somebody signs in."""
     name: str = field(init=False, default="")
 
     def __post_init__(self) -> None:

@@ -61,7 +61,7 @@ def run(folder, *arguments, **environment):
 
 
 pytestmark = pytest.mark.slow  # each of the applications is started several times
-CALLS = ("declare(", "shared(", "route(", "public(", "sign_in(")
+CALLS = ("declare(", "shared(", "route(", "public(", "sign_in(", "callback(")
 
 
 class Written:
@@ -190,7 +190,9 @@ def test_legacy_has_its_routes_with_what_needs_no_login(written):
         'guessed(public("GET /static/{path:path}")),',
         'guessed(public("OPTIONS /{path:path}")),',
         'guessed(sign_in("GET,POST /login")),',
-        'guessed(route("POST /callback/pembayaran", "pembayaran", "create", ["TODO"])),',
+        'guessed(callback("POST /callback/pembayaran", "pembayaran", "create", ["TODO"], '
+        'verify=verify, actor="gateway")),',
+        "def verify(connection: HTTPConnection, body: bytes) -> str | int | None:  # noqa: ARG001 - to be filled in",
         'guessed(route("GET /api/pelanggan/{id:int}", "pelanggan", "read", ["TODO"])),',
         'guessed(route("POST /faktur/{id:int}/kwitansi", "kwitansi", "create", ["TODO"])),',
         'SESSIONS = amanah.SessionCookie(SECRET_KEY, session_cookie="sinar")  # once, outside of this function',
