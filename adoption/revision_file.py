@@ -14,6 +14,7 @@ from alembic.operations.ops import DowngradeOps, UpgradeOps
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError, asbool, rev_id
+from sqlalchemy.engine.default import DefaultDialect
 
 from ..errors import ConfigurationError
 
@@ -99,7 +100,7 @@ def _write(
 def _text(steps: Iterable[SealingStep]) -> tuple[str, set[str]]:
     """Their Python, as the body of a function, and what it imports."""
     context = AutogenContext(
-        MigrationContext.configure(dialect_name="default"),
+        MigrationContext.configure(dialect=DefaultDialect()),
         opts={"sqlalchemy_module_prefix": "sa.", "alembic_module_prefix": "op.", "user_module_prefix": None},
     )
     context.imports = set()
