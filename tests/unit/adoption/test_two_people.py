@@ -191,3 +191,45 @@ def test_in_an_application_of_one_tenant_nobody_else_asks(office_of_two):
     office.guard.fixed_tenant = "b"
     with pytest.raises(TenantForeign):
         office.ask()
+
+
+def test_a_run_that_broke_off_is_begun_again_and_goes_on(office_of_two):
+    """The request stays good until nothing is left; then it is done, with an entry that says who decided."""
+    office = office_of_two
+    office.emptied()
+    request_id = office.approved("customer.fax", "customer.phone")
+
+    class Breaking:
+        def expect(self, rows):
+            """So many rows are to be done."""
+
+        def advance(self, rows):
+            """The machine goes down after the first batch."""
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        office.two_people().run(request_id, Breaking())
+    assert office.state(request_id) == "approved"
+    assert {phone for _, _, phone in office.plain()} == {None}
+    done = office.two_people().run(request_id)
+    assert {one.column: (one.done, one.left) for one in done} == {"fax": (0, 0), "phone": (3, 0)}
+    assert office.state(request_id) == "done"
+    acts = [act for act, _, _ in office.acts()]
+    assert (acts.count("decrypt.run"), acts.count("decrypt.done")) == (2, 1)
+    last = office.entries()[-1]
+    assert (last.detail["act"], last.detail["asked_by"], last.detail["approved_by"]) == (
+        "decrypt.done",
+        "owner",
+        "second",
+    )
+
+
+def test_what_cannot_be_taken_over_leaves_the_request_open(office_of_two):
+    """A value whose envelope was damaged is told, the others are in plain, and the request can be run again."""
+    office = office_of_two
+    office.emptied()
+    request_id = office.approved()
+    office.books.stored("UPDATE customer SET phone_sealed = fax_sealed WHERE tenant_id = 'a' AND id = '1'")
+    [result] = office.two_people().run(request_id)
+    assert (result.done, result.refused) == (2, [("a", "1")])
+    assert office.state(request_id) == "approved"
