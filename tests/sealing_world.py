@@ -19,7 +19,7 @@ from amanah import Personal, declare
 from amanah.adoption.sealing import backfill
 from amanah.adoption.sealing_targets import chosen
 from amanah.adoption.sealing_verified import verify
-from tests import sql_world
+from tests import sql_world, via_world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from amanah.middleware.siblings import Step
 
 UUIDS = [uuid.UUID(int=number) for number in (3, 1, 2)]
+
+
+def new_uuid(number: int) -> uuid.UUID:
+    """One that is none of `UUIDS`."""
+    return uuid.UUID(int=100 + number)
 
 
 def models() -> SimpleNamespace:
@@ -63,7 +68,7 @@ def models() -> SimpleNamespace:
         __tablename__ = "account"
         tenant_id: Mapped[str] = mapped_column(String(64), primary_key=True)
         login: Mapped[str] = mapped_column(String(20), primary_key=True)
-        email: Mapped[str | None] = mapped_column(String(80))
+        email: Mapped[str | None] = mapped_column(String(80).with_variant(String(80, collation="NOCASE"), "sqlite"))
 
     class Letter(Base):
         """Its key is made by the database, so its values are bound to no row."""
@@ -114,21 +119,23 @@ def declared(step: Step | None) -> list[Any]:
 class SealingWorld:
     """One database, and one guard after the other over it, as deployments follow each other."""
 
-    def __init__(self, url: str, folder: Path, step: Step | None = "write_both") -> None:
-        """With the columns beside those in use, as the first migration adds them."""
+    def __init__(self, url: str, folder: Path, step: Step | None = "write_both", *, existing: bool = False) -> None:
+        """With the columns beside those in use, as the first migration adds them. ``existing``: it is there already."""
         self.url, self.folder = url, folder
         self.world: Any = None
+        self.existing = existing
         self.raw = models()
         self.deploy(step)
 
     def deploy(self, step: Step | None) -> SealingWorld:
         """Stop what runs, and start with the next declaration."""
-        first = self.world is None
-        if not first:
+        if self.world is not None:
             self.world.close()
+        first, self.existing = not self.existing, True
         self.world = sql_world.build(
             self.url, self.folder, made=models(), declared=declared(step), tenants=("a", "b") if first else ()
         )
+        via_world.check_foreign_keys(self.world.engine)
         return self
 
     @property
