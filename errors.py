@@ -74,6 +74,16 @@ class DatabaseNotMigrated(ConfigurationError):
     remedy = N_("Run: amanah db upgrade")
 
 
+class NoTenantYet(ConfigurationError):
+    """Amanah's tables are ready, and nobody has created a tenant."""
+
+    code = "no-tenant-yet"
+    status = 503
+    what = N_("The request was stopped: there is no tenant yet.")
+    why = N_("Whoever asks is asked for a tenant, and none was created.")
+    remedy = N_("Create the first: amanah tenant create")
+
+
 class DatabaseMissing(ConfigurationError):
     """The database that a command was given does not exist or does not answer."""
 

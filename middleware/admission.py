@@ -25,7 +25,9 @@ from ..database import PLATFORM
 from ..errors import (
     AmanahError,
     Forbidden,
+    KeyUnknown,
     NotAMember,
+    NoTenantYet,
     PolicyUnavailable,
     TenantSuspended,
     TenantUnknown,
@@ -127,13 +129,26 @@ class Admission:
         access.kind = "job"
         access.reason = reason
         access.roles = self._roles(identity, known)
+        if identity.roles and known.snapshot is not None:
+            check_mapped(access.roles, known.snapshot)
         access.purpose = registered(known.snapshot, purpose)
         return access
 
     async def platform(self) -> TenantCipher:
-        """The platform's keys, under which whatever happens before a tenant is known is sealed and found."""
+        """The platform's keys, under which whatever happens before a tenant is known is sealed and found.
+
+        Raises `NoTenantYet` where they do not exist because no tenant does, and what the keyring raises.
+        """
         found = self._keyring.cached(PLATFORM)
-        return found if found is not None else await to_thread.run_sync(self._keyring.cipher, PLATFORM)
+        return found if found is not None else await to_thread.run_sync(self._platform_keys)
+
+    def _platform_keys(self) -> TenantCipher:
+        try:
+            return self._keyring.cipher(PLATFORM)
+        except KeyUnknown:
+            if self._directory.is_empty():
+                raise NoTenantYet from None
+            raise
 
     def platform_if_known(self) -> TenantCipher | None:
         """The platform's keys if they are in memory: for what must be answered without any I/O."""

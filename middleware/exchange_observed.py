@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..errors import AmanahError, ConfigurationError, NotHttps, NotIdentified, RouteUndeclared, Unavailable
+from ..errors import AmanahError, ConfigurationError, NoTenantYet, NotHttps, NotIdentified, RouteUndeclared, Unavailable
 from .access import Access, open_access
 from .exchange import Exchange, find
 from .exchange_http import HttpExchange
 from .exchange_websocket import WebSocketExchange
-from .sightings import Notebook, lost
+from .sightings import Notebook, lost, waiting
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -71,6 +71,9 @@ class _Observed(Exchange):
     async def _platform(self) -> TenantCipher | None:
         try:
             return await self.gate.admission.platform()
+        except NoTenantYet as error:
+            waiting(error)
+            return None
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the keys
             lost("the platform's key", error)
             return None

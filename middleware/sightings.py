@@ -142,6 +142,11 @@ def lost(what: str, error: BaseException) -> None:
     log.warning("%s is lost while observing: %s", what, why)
 
 
+def waiting(error: AmanahError) -> None:
+    """Log that nothing can be decided before somebody does what ``error`` says."""
+    log.warning("Nothing is decided yet while observing. %s %s", error.why, error.remedy)
+
+
 def _sighting(error: AmanahError, access: Access | None, kind: str, facts: Mapping[str, str]) -> Sighting:
     named = {name: str(error.facts[name]) for name in _NAMES if error.facts.get(name)}
     known = {name: value if _NAME.fullmatch(value) else "…" for name, value in (named | dict(facts)).items()}
@@ -170,4 +175,4 @@ def _at_exit() -> None:
 
 atexit.register(_at_exit)
 
-__all__ = ["DISTINCT", "Notebook", "Sighting", "lost"]
+__all__ = ["DISTINCT", "Notebook", "Sighting", "lost", "waiting"]

@@ -208,6 +208,11 @@ class Directory:
         rows = connection.execute(select(*columns).order_by(tenant.c.id))
         return [Tenant(row.id, row.name, row.status, row.template, from_us(row.created_at)) for row in rows]
 
+    def is_empty(self) -> bool:
+        """Whether nobody has created a tenant yet."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(tenant.c.id).limit(1)).first() is None
+
     def members(self, connection: Connection, tenant_id: str) -> list[Member]:
         """The tenant's members, the suspended and removed ones too, by id."""
         columns = (member.c.id, member.c.display, member.c.status, member.c.added_at)

@@ -137,6 +137,19 @@ async def test_roles_mapped_by_the_application_are_taken(world):
         await world.admission.admit(who(roles=frozenset({"cashier"})), CUSTOMER, "billing")
 
 
+async def test_before_the_first_tenant_it_says_what_to_do(world):
+    """No keys and no tenant: nothing is lost. With a tenant and without the platform's keys, something is."""
+    with world.engine.begin() as connection:
+        connection.execute(text("DELETE FROM amanah_key WHERE tenant_id = 'platform'"))
+    with pytest.raises(errors.KeyUnknown):
+        await world.admission.platform()
+    with world.engine.begin() as connection:
+        for table in ("amanah_grant", "amanah_member", "amanah_tenant"):
+            connection.execute(text(f"DELETE FROM {table}"))
+    with pytest.raises(errors.NoTenantYet, match="amanah tenant create"):
+        await world.admission.platform()
+
+
 @pytest.mark.parametrize("table", ["amanah_member", "amanah_rule", "amanah_version"])
 async def test_a_policy_that_cannot_be_read_is_a_no(world, table):
     """Fail closed, with an error of its own class."""
@@ -164,6 +177,7 @@ def test_a_job_has_a_purpose_and_a_reason_and_no_route(world_everywhere):
         (who("tono"), "billing", errors.NotAMember),
         (who("wati", "tutup"), "billing", errors.TenantSuspended),
         (who(), "marketing", errors.PurposeUnknown),
+        (who("somebody", roles=frozenset({"captain"})), "billing", errors.RoleUnknown),
     ):
         with pytest.raises(refusal):
             admission.admit_now(identity, purpose=purpose, reason="x")

@@ -398,6 +398,23 @@ def test_going_back_from_production_is_recorded(observed_world):
 # -- Amanah's own failures ---------------------------------------------------------------------------------------------
 
 
+def test_before_the_first_tenant_the_log_says_what_to_do(observed_world, caplog):
+    """Nothing is lost: nobody has created one yet. The application answers all the same."""
+    observed_world.guard()
+    with observed_world.client() as client:
+        assert client.get("/orders", headers={"x-user": "1/boss"}).status_code == 200
+    assert "Create the first: amanah tenant create" in caplog.text
+    assert "Restore" not in caplog.text
+
+
+def test_what_is_enforced_says_it_to_whoever_asks(observed_world):
+    """503 with the remedy, as in production."""
+    observed_world.guard(enforce=["orders"])
+    with observed_world.client(base_url="https://test") as client:
+        refused = client.get("/orders", headers={"x-user": "1/boss"})
+    assert (refused.status_code, refused.json()["code"]) == (503, "no-tenant-yet")
+
+
 def test_a_trail_that_is_away_stops_only_what_is_enforced(observed_world, caplog):
     """The observed answer goes out and the loss is logged; the enforced one is stopped."""
     observed_world.guard(enforce=["patient"])
