@@ -31,7 +31,7 @@ from amanah.middleware.declare import declare, shared
 from amanah.middleware.fixed_tenant import only
 from amanah.middleware.identify import Identity
 from amanah.middleware.personal import Personal
-from amanah.middleware.routes import route
+from amanah.middleware.routes import RouteTable, route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -284,6 +284,22 @@ async def test_identify_yields_nobody_of_another_tenant() -> None:
     for answer in (ours, nobody):
         asked = only("apotek", lambda _, answer=answer: answer)
         assert await asked(None) is answer
+
+
+def test_pages_beside_the_application_let_in_nobody_of_another_tenant(apotek: Any) -> None:
+    """The console asks its own sign-in who it is; whatever stands behind a gate of this guard is limited alike."""
+    seen: list[Any] = []
+
+    def page(request: Any) -> JSONResponse:
+        seen.append(request)
+        return JSONResponse({})
+
+    declared = RouteTable([route("GET /page", "script", "read", [BILLING])])
+    inner = Starlette(routes=[Route("/page", page)])
+    beside = apotek.guard.guarded(inner, declared, lambda _: Identity("toko", Actor("boss")))
+    with TestClient(beside) as client:
+        refused = client.get("/page")
+    assert (refused.status_code, refused.json()["code"], seen) == (403, "tenant-foreign", [])
 
 
 @pytest.mark.parametrize("name", ["", "Apotek Sehat", "apotek'--", "platform"])
