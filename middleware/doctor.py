@@ -113,7 +113,7 @@ def _table(register: Register, table: Table) -> Iterator[Finding]:
 
 
 def _personal_columns(register: Register, table: Table, protected: Protected | None) -> Iterator[Finding]:
-    known = set(protected.fields) if protected else set()
+    known = {name for one in protected.fields.values() for name in one.columns} if protected else set()
     shared = table.name.lower() in register.shared
     for guess in guesses(table, known, subject=protected.subject if protected else None):
         check = PERHAPS_PERSONAL if not guess.sure else PERSONAL_IN_SHARED if shared else PERSONAL

@@ -62,16 +62,18 @@ def _columns(register: Register, table: Table, live: Mapping[str, Any]) -> Itera
     protected = register.by_name(table.name)
     fields = protected.fields if protected is not None else {}
     searching = {one.index_column: one for one in fields.values() if one.search}
+    envelopes = {one.sealed_column: one for one in fields.values() if one.writes_sealed}
     for column in table.columns:
-        field = fields.get(column.name)
         if column.name not in live:
+            if column.system:  # the plain column beside its sealed one: it may be gone
+                continue
             if protected is not None and column.name in searching:
                 indexed = ", ".join(filter(None, [protected.tenant, column.name]))
                 yield SEARCH_MISSING(searching[column.name].name, index=column.name, columns=indexed)
             else:
                 yield COLUMN_MISSING(f"{table.name}.{column.name}")
-        elif field is not None and field.sealed and not isinstance(live[column.name], LargeBinary):
-            yield NOT_BYTES(field.name, type=str(live[column.name]))
+        elif column.name in envelopes and not isinstance(live[column.name], LargeBinary):
+            yield NOT_BYTES(envelopes[column.name].name, type=str(live[column.name]))
     yield from _unknown_columns(table.name, live, [column.name for column in table.columns], protected)
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, MetaData, Strin
 
 from amanah import Personal, declare, shared
 from amanah.middleware.declare import build
+from amanah.middleware.doctor import diagnose
 from amanah.middleware.live_tables import live_tables
 
 PHONE = Personal(category="user.contact.phone_number", search="exact")
@@ -61,6 +62,37 @@ def test_what_the_database_lacks_is_an_error(found, customer, expected):
     told = found(customer=customer, currency={"id": Integer})
     assert set(told) == expected
     assert {one.level for one in told.values()} == {"error"}
+
+
+BESIDE = {"phone_sealed": LargeBinary, "phone_ix": LargeBinary}
+
+
+@pytest.mark.parametrize(
+    "step, customer, expected",
+    [
+        ("write_both", {**KEY, "phone": String(20), **BESIDE}, set()),
+        ("read_sealed", {**KEY, "phone": String(20), **BESIDE}, set()),
+        ("sealed_only", {**KEY, "phone": String(20), **BESIDE}, set()),
+        ("sealed_only", {**KEY, **BESIDE}, set()),
+        ("read_sealed", {**KEY, **BESIDE}, {("AMN-D023", "customer.phone")}),
+        ("sealed_only", {**KEY, "phone_ix": LargeBinary}, {("AMN-D023", "customer.phone_sealed")}),
+        (
+            "read_sealed",
+            {**KEY, **BESIDE, "phone": String(20), "phone_sealed": String(20)},
+            {("AMN-D025", "customer.phone")},
+        ),
+    ],
+)
+def test_a_live_column_is_looked_for_where_its_step_has_it(database_url, step, customer, expected):
+    """The plain column until it is no longer used, the sealed one beside it from the first step on."""
+    engine = create_engine(database_url)
+    tables(customer=customer).create_all(engine)
+    metadata = tables(customer={**KEY, "phone": String(20)})
+    live = Personal(category="user.contact.phone_number", search="exact", sealing=step)
+    register = build(metadata, [declare("customer", columns={"phone": live})], "tenant_id")
+    assert {(one.id, one.subject) for one in live_tables(register, metadata, engine)} == expected
+    assert not any(one.id == "AMN-D001" for one in diagnose(register, metadata, []).findings)
+    engine.dispose()
 
 
 def test_the_remedy_for_a_search_column_can_be_carried_out(found):
