@@ -92,7 +92,7 @@ def report_copy(guard: Guard, order: Order, *, dry_run: bool = False, progress: 
         tenant=order.tenant, actor=order.actor, purpose=order.purpose, reason=order.reason, kind="service"
     ) as access:  # 1
         planned = plan(guard, access, order.tables, order.clear)
-        if not planned.tables:
+        if not any(one.protected or one.table.name in order.tables for one in planned.tables):
             raise InvalidInput(detail="there is no table that this account may copy for this purpose")
         if dry_run:
             place.check(order.tenant)

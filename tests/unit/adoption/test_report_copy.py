@@ -412,8 +412,10 @@ def test_who_may_not_gets_no_copy(file_bench):
         file_bench.copy(actor="stranger")
     with pytest.raises(PurposeUnknown):
         file_bench.copy(purpose="whatever")
-    done = file_bench.copy(purpose="essential.service.payment_processing")  # only what all share
-    assert set(done.rows) == {"country"}
+    with pytest.raises(InvalidInput):  # what all tenants share is no reason to replace a copy
+        file_bench.copy(purpose="essential.service.payment_processing")
+    assert "customer" in file_bench.tables()
+    assert set(file_bench.copy(tables=["country"]).rows) == {"country"}
 
 
 def test_a_value_that_does_not_open_stops_the_run(bench):
