@@ -219,9 +219,16 @@ class Guard:
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def wrap(self, app: ASGIApp, *, console: str | None = None) -> ASGIApp:
-        """``app`` behind the gates. ``console``: the path under which the web pages are served beside it, if any."""
-        guarded: ASGIApp = self.guarded(app, self.routes, self._identify, observing=self.posture)
+    def wrap(self, app: ASGIApp, *, console: str | None = None, answers_strangers: bool = False) -> ASGIApp:
+        """``app`` behind the gates. ``console``: the path under which the web pages are served beside it, if any.
+
+        ``answers_strangers``: the application itself tells who is not signed in, by its redirect to the login or its
+        own 401. It then runs for them under an access that opens nothing; instead of an answer that is no redirect and
+        no error of the client's (300 to 499) they get the guard's.
+        """
+        guarded: ASGIApp = self.guarded(
+            app, self.routes, self._identify, observing=self.posture, answers_strangers=answers_strangers
+        )
         if console is not None:
             from .console import mount
 
@@ -229,7 +236,13 @@ class Guard:
         return Running(guarded, self)
 
     def guarded(
-        self, app: ASGIApp, routes: RouteTable, identify: Identify, *, observing: Observing | None = None
+        self,
+        app: ASGIApp,
+        routes: RouteTable,
+        identify: Identify,
+        *,
+        observing: Observing | None = None,
+        answers_strangers: bool = False,
     ) -> AmanahMiddleware:
         """``app`` behind the HTTP gate with its own routes and its own answer to who is asking.
 
@@ -245,6 +258,7 @@ class Guard:
             development=self.is_development,
             observing=observing,
             notebook=self.notebook if observing is not None else None,
+            answers_strangers=answers_strangers,
             callers=self._callers,
         )
 

@@ -42,9 +42,13 @@ class AmanahMiddleware:
         development: bool = False,
         observing: Observing | None = None,
         notebook: Notebook | None = None,
+        answers_strangers: bool = False,
         callers: Callers | None = None,
     ) -> None:
         """``development`` adds the missing declaration or grant to refusals; ``callers`` recognises who calls back.
+
+        ``answers_strangers``: the application itself tells who is not signed in. It runs for them under an access that
+        opens nothing, and only a redirect or an error of it (status 300 to 499) gets out.
 
         ``observing``: what is not enforced yet is let pass, and ``notebook`` takes what would be refused. Raises
         `ConfigurationError`.
@@ -52,7 +56,9 @@ class AmanahMiddleware:
         if not callable(app):
             raise ConfigurationError(detail="the application is no ASGI callable")
         self.app = app
-        self.gate = Gate(app, routes, adapt(identify), admission, recorder, transport, development, callers)
+        self.gate = Gate(
+            app, routes, adapt(identify), admission, recorder, transport, development, answers_strangers, callers
+        )
         self._observing = observing
         self._notebook = notebook
 

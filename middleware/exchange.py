@@ -68,6 +68,8 @@ class Gate:
     recorder: Recorder
     transport: Transport
     development: bool
+    answers_strangers: bool = False
+    """Whether the application itself tells who is not signed in: by its redirect to the login, by its own 401."""
     callers: Callers | None = None
     """Who recognises the callers of callbacks; without it nobody is one."""
 
@@ -124,6 +126,8 @@ class Exchange(ABC):
             named = self.headers.purpose()
             identity = await self._identity(asking)
         except AmanahError as error:
+            if isinstance(error, NotIdentified) and (stranger := self.stranger(error)) is not None:
+                return stranger
             await self.refuse(error, asking)
             return None
         access, refusal = await self.gate.admission.consider(
@@ -192,7 +196,7 @@ class Exchange(ABC):
     async def _serve(self, access: Access) -> None:
         """Step 4. Whatever happens, the access closes and what it saw is handed to the trail."""
         self.access = access
-        if access.kind == "public":  # whoever asks whether we are well leaves no entry
+        if access.kind == "public" and access.refusal is None:  # whoever asks whether we are well leaves no entry
             self.recording.entered = True
         try:
             with open_access(access):
@@ -213,6 +217,10 @@ class Exchange(ABC):
     @abstractmethod
     async def send(self, message: Message) -> None:
         """What the application calls as ``send``."""
+
+    def stranger(self, _error: NotIdentified) -> Access | None:
+        """The access under which the application tells somebody that they are not signed in; None: the gate tells."""
+        return None
 
     @abstractmethod
     async def failed(self, error: Exception, access: Access) -> bool:

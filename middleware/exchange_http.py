@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from ..errors import AmanahError, StatementRefused
+from ..errors import AmanahError, NotIdentified, StatementRefused
 from .exchange import Exchange, Gate, find
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from .access import Access
 
+_A_NO: Final = range(300, 500)
+"""What the application may say to a stranger: go to the login, or no."""
 _SERVER_ERROR: Final = 500
 _HELD_BYTES: Final = 1 << 16
 """Of an error page that the application sends, so much is held back until it is known why it failed."""
@@ -27,6 +29,7 @@ class HttpExchange(Exchange):
         super().__init__(gate, scope, receive, send)
         self._held: list[Message] = []
         self._held_bytes = 0
+        self._strange: NotIdentified | None = None  # nobody is signed in, and the application may tell
 
     async def insecure(self) -> None:
         """Redirect where nothing can have been betrayed yet."""
@@ -38,6 +41,18 @@ class HttpExchange(Exchange):
         await self.wire({"type": "http.response.start", "status": 308, "headers": headers})
         await self.wire({"type": "http.response.body", "body": b""})
 
+    def stranger(self, error: NotIdentified) -> Access | None:
+        """An access that opens nothing and is refused already: what the application answers is on record as that.
+
+        It may only be a no (`_A_NO`); instead of anything else, the gate answers.
+        """
+        if not self.gate.answers_strangers:
+            return None
+        self._strange = error
+        access = self._anonymous("public", self.gate.admission.platform_if_known())
+        access.refusal = error
+        return access
+
     async def send(self, message: Message) -> None:
         """Let ``message`` pass once everything that it can hold is on record."""
         access = self.access
@@ -48,7 +63,9 @@ class HttpExchange(Exchange):
         if message["type"] == "http.response.start":
             status: int = message["status"]
             message = {**message, "headers": self._dressed(message.get("headers", ()))}
-            if status < _SERVER_ERROR or self.started:
+            if self._strange is not None and status not in _A_NO:
+                await self.refuse(self._strange, access)
+            elif status < _SERVER_ERROR or self.started:
                 await self.pass_on(message, access, status)
             elif access.refusal is not None:
                 await self.refuse(access.refusal, access)
@@ -87,7 +104,7 @@ class HttpExchange(Exchange):
         """Answer for an error of ours; everything else is the server's to answer, once it is on record."""
         if self._was_cut():
             return False  # the server closes the connection
-        ours = access.refusal or find(error)
+        ours = self._strange or access.refusal or find(error)
         answered = self.over
         if not answered:
             if ours is None:
