@@ -96,13 +96,15 @@ class LiveTable:
         names = ", ".join(map(self.quote, columns))
         there = " AND ".join(f"{self.quote(one)} IS NOT NULL" for one in columns)
         groups = f"SELECT 1 FROM {self.quote(self._step.table)} WHERE {there} GROUP BY {names} HAVING count(*) > 1"  # noqa: S608 - names, quoted
-        count = self.connection.exec_driver_sql(f"SELECT count(*) FROM ({groups}) AS repeated").scalar()  # noqa: S608
-        if count:
+        if count := self._scalar(f"SELECT count(*) FROM ({groups}) AS repeated"):  # noqa: S608
             raise ValuesRepeated(table=self._step.table, field=f"{self._step.table}({', '.join(columns)})", count=count)
 
     def _count(self, condition: str) -> int:
         sql = f"SELECT count(*) FROM {self.quote(self._step.table)} WHERE {condition}"  # noqa: S608 - names, quoted
-        return int(self.connection.exec_driver_sql(sql).scalar_one())
+        return self._scalar(sql)
+
+    def _scalar(self, sql: str) -> int:
+        return int(self.connection.execute(text(sql.replace(":", "\\:"))).scalar_one())
 
     # -- triggers --
 
