@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import case, null
 
-from .sealing_cells import Cells, Unsealable, row_part
+from .sealing_cells import Cells
 from .sealing_swaps import Swap, Swapper
 from .sealing_tables import Stored
 from .sealing_targets import engine_for, stored_tables
@@ -29,7 +29,7 @@ from .sealing_work import BATCH, PASSES, QUIET, Result, Watcher, Work, finish, n
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Engine
+    from sqlalchemy import Engine
 
     from ..guard import Guard
     from ..middleware.fields import Field
@@ -85,9 +85,10 @@ class _Sealing:
     def run(self, progress: Watcher) -> Counter[str]:
         """How many cells were sealed, by field."""
         sealed: Counter[str] = Counter()
+        what = [case((self.stored.wanting(one), self.stored.seen(one)), else_=null()) for one in self.stored.fields]
         for _ in range(PASSES):
             lost = 0
-            for rows in pages(self.engine, self.stored, self.tenant, self.stored.wanting, self._what(), self.batch):
+            for rows in pages(self.engine, self.stored, self.tenant, self.stored.wanting, what, self.batch):
                 swaps = self._sealed(rows)
                 stored = self.swapper.store(swaps)
                 lost += len(swaps) - len(stored)
@@ -99,40 +100,26 @@ class _Sealing:
             time.sleep(_PAUSE)
         return +sealed
 
-    def _what(self) -> list[ColumnElement[Any]]:
-        """What is stored plain, where it is to be sealed."""
-        return [case((self.stored.wanting(one), self.stored.seen(one)), else_=null()) for one in self.stored.fields]
-
     def _sealed(self, rows: Sequence[Any]) -> list[Swap]:
-        stored = self.stored
-        cells = [Cells(self.guard, one, self.tenant, self.engine.dialect) for one in stored.fields]
-        size = len(stored.keys)
-        swaps = []
-        for row in rows:
-            key, seen = tuple(row[:size]), tuple(row[size:])
-            place = row_part(stored.fields[0], stored.key_texts(key))
-            made = [self._cell(cell, place, key, one) for cell, one in zip(cells, seen, strict=True)]
-            if any(envelope is not None for envelope, _ in made):
-                swaps.append(Swap(key, seen, tuple(e for e, _ in made), tuple(t for _, t in made)))
-        return swaps
+        stored, size = self.stored, len(self.stored.keys)
+        keys = [tuple(row[:size]) for row in rows]
+        parts = [stored.row_part(key) for key in keys]
+        made = []
+        for number, one in enumerate(stored.fields, size):
+            cells = Cells(self.guard, one, self.tenant, self.engine.dialect)
+            made.append(cells.make(parts, [row[number] for row in rows]))
+            self._refuse(one, [keys[refused] for refused in made[-1].refused])
+        envelopes = zip(*(one.envelopes for one in made), strict=True)
+        tokens = zip(*(one.tokens for one in made), strict=True)
+        swaps = map(Swap, keys, (tuple(row[size:]) for row in rows), envelopes, tokens)
+        return [swap for swap in swaps if any(envelope is not None for envelope in swap.envelopes)]
 
-    def _cell(self, cells: Cells, row: bytes, key: tuple[Any, ...], seen: Any) -> tuple[bytes | None, bytes | None]:
-        if seen is None:
-            return None, None
-        try:
-            value = cells.value(seen)
-            encoded = cells.encode(value)
-            token = cells.token(value, encoded)
-        except Unsealable:
-            self._refuse(cells.field, key)
-            return None, None
-        return cells.seal(cells.place(row), encoded), token
-
-    def _refuse(self, one: Field, key: tuple[Any, ...]) -> None:
-        name = self.stored.row_name(key)
-        if (one.name, name) not in self.refused:
-            self.refused.add((one.name, name))
-            self.results[one.name].refused.append((self.tenant, name))
+    def _refuse(self, one: Field, keys: Sequence[tuple[Any, ...]]) -> None:
+        for key in keys:
+            name = self.stored.row_name(key)
+            if (one.name, name) not in self.refused:
+                self.refused.add((one.name, name))
+                self.results[one.name].refused.append((self.tenant, name))
 
 
 __all__ = ["BATCH", "QUIET", "Result", "Watcher", "backfill"]

@@ -6,16 +6,16 @@ row, in the same encoding, with the same token.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import LargeBinary
 
 from ..database import PLATFORM
-from ..errors import DeclarationError, InvalidInput
+from ..errors import DeclarationError, InvalidInput, KeyUnknown, Tampered
 from .sealing_tables import inner_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Dialect
 
@@ -27,12 +27,27 @@ if TYPE_CHECKING:
 _FOREIGN: Final = (InvalidInput, DeclarationError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
-class Unsealable(Exception):
-    """A stored value is no value of its column's type. Says nothing of what it is."""
+class Made(NamedTuple):
+    """A column's new cells: for each row an envelope and a token, or None; and the numbers of rows that are refused."""
+
+    envelopes: list[bytes | None]
+    tokens: list[bytes | None]
+    refused: list[int]
+
+
+class Opened(NamedTuple):
+    """What an envelope holds."""
+
+    value: Any
+    encoded: bytes
+    token: bytes | None
 
 
 class Cells:
-    """The cells of ``field`` under one tenant's keys. Keys are asked for anew by making a new one, batch by batch."""
+    """The cells of ``field`` under one tenant's keys. Keys are asked for anew by making a new one, batch by batch.
+
+    A row is named by the part of its place that follows from its key (`Stored.row_part`).
+    """
 
     def __init__(self, guard: Guard, field: Field, tenant: str, dialect: Dialect) -> None:
         """Raises what `Keyring.cipher` raises; no key is ever made."""
@@ -41,63 +56,69 @@ class Cells:
         self._index = guard.keyring.cipher(PLATFORM) if field.platform else self._cipher
         self._read = _reader(field, dialect)
 
-    def value(self, seen: Any) -> Any:
-        """The Python value of what is stored plain (`Stored.seen`). Raises `Unsealable`."""
+    def make(self, rows: Sequence[bytes], seen: Iterable[Any]) -> Made:
+        """Envelopes and tokens of what was ``seen`` plain (`Stored.seen`); None stays None."""
+        field, read, encode, cipher = self.field, self._read, self.field.codec.encode, self._cipher
+        envelopes: list[bytes | None] = [None] * len(rows)
+        tokens: list[bytes | None] = [None] * len(rows)
+        refused: list[int] = []
+        for number, stored in enumerate(seen):
+            if stored is None:
+                continue
+            try:
+                value = read(stored)
+                encoded = encode(value)
+                searched = self._searched(value, encoded)
+            except _FOREIGN:
+                refused.append(number)
+                continue
+            envelopes[number] = cipher.seal(field.id, field.prefix + rows[number], encoded)
+            if searched is not None:
+                tokens[number] = self._index.token(field.domain, searched)
+        return Made(envelopes, tokens, refused)
+
+    def seal(self, row: bytes, encoded: bytes) -> bytes:
+        """A new envelope of what another one held."""
+        return self._cipher.seal(self.field.id, self.field.prefix + row, encoded)
+
+    def open(self, row: bytes, envelope: bytes) -> Opened | None:
+        """What ``envelope`` holds; None where it does not open here, or holds no value of this column."""
+        field = self.field
         try:
-            return self._read(seen)
-        except _FOREIGN:
-            raise Unsealable from None
+            encoded = self._cipher.open(field.id, field.prefix + row, bytes(envelope))
+            value = field.codec.decode(encoded)
+            searched = self._searched(value, encoded)
+        except (Tampered, KeyUnknown, *_FOREIGN):
+            return None
+        return Opened(value, encoded, None if searched is None else self._index.token(field.domain, searched))
 
-    def encode(self, value: Any) -> bytes:
-        """The bytes that are sealed for ``value``. Raises `Unsealable`."""
+    def holds(self, seen: Any, opened: Opened) -> bool:
+        """What was ``seen`` plain is the opened value."""
+        if seen is None:
+            return False
         try:
-            return self.field.codec.encode(value)
+            value = self._read(seen)
+            return self.field.codec.encode(value) == opened.encoded or bool(value == opened.value)
         except _FOREIGN:
-            raise Unsealable from None
+            return False
 
-    def seal(self, place: bytes, encoded: bytes) -> bytes:
-        """The envelope of ``encoded``; ``place``: `place` of its row."""
-        return self._cipher.seal(self.field.id, place, encoded)
-
-    def open(self, place: bytes, envelope: bytes) -> bytes:
-        """The bytes that were sealed. Raises `Tampered` and `KeyUnknown`."""
-        return self._cipher.open(self.field.id, place, envelope)
-
-    def token(self, value: Any, encoded: bytes) -> bytes | None:
-        """The search token of ``value``; None where the column is not searched. Raises `Unsealable`."""
+    def _searched(self, value: Any, encoded: bytes) -> bytes | None:
+        """What the search token is made of; None where the column is not searched."""
         field = self.field
         if not field.search:
             return None
-        if field.normalise is not None:
-            try:
-                encoded = field.normalise(value).encode()
-            except _FOREIGN:
-                raise Unsealable from None
-        return self._index.token(field.domain, encoded)
-
-    def place(self, row: bytes) -> bytes:
-        """Where the cell belongs; ``row``: `row_part` of its key."""
-        return self.field.prefix + row if self.field.table.bound_to_row else self.field.prefix
-
-
-def row_part(field: Field, key: list[str]) -> bytes:
-    """The part of `Field.place` that is the same for all columns of a row."""
-    return field.place(key)[len(field.prefix) :]
+        return encoded if field.normalise is None else field.normalise(value).encode()
 
 
 def _reader(field: Field, dialect: Dialect) -> Callable[[Any], Any]:
     if dialect.name == "postgresql":
-        return _bytes_of if isinstance(inner_type(field), LargeBinary) else field.codec.decode_text
+        return bytes if isinstance(inner_type(field), LargeBinary) else field.codec.decode_text
     process = inner_type(field).dialect_impl(dialect).result_processor(dialect, None)
     return process or _as_it_is
-
-
-def _bytes_of(value: Any) -> bytes:
-    return bytes(value)
 
 
 def _as_it_is(value: Any) -> Any:
     return value
 
 
-__all__ = ["Cells", "Unsealable", "row_part"]
+__all__ = ["Cells", "Made", "Opened"]

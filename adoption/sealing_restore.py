@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import and_, bindparam, type_coerce, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from ..errors import DeclarationError, KeyUnknown, Tampered
-from .sealing_cells import Cells, Unsealable, row_part
+from .sealing_cells import Cells
 from .sealing_tables import Raw, Stored, inner_type
 from .sealing_targets import chosen, engine_for, stored_tables
 from .sealing_work import BATCH, PASSES, QUIET, Result, Work, finish, note, pages
@@ -107,17 +106,15 @@ class _Restoring:
             name = self.stored.row_name(key)
             if name in self.refused:
                 continue
-            place = cells.place(row_part(self.field, self.stored.key_texts(key)))
-            try:
-                opened = cells.open(place, envelope)
-                value = self.field.codec.decode(opened)
-                if _holds(cells, seen, value, opened):
-                    continue
-                token = cells.token(value, opened)
-            except (Tampered, KeyUnknown, DeclarationError, Unsealable):
+            place = self.stored.row_part(key)
+            opened = cells.open(place, envelope)
+            if opened is None:
                 self._refuse(key)
                 continue
-            values = {"plain": value, "old": envelope, "new": cells.seal(place, opened), "token": token}
+            if cells.holds(seen, opened):
+                continue
+            sealed = cells.seal(place, opened.encoded)
+            values = {"plain": opened.value, "old": envelope, "new": sealed, "token": opened.token}
             found.append(_Fill(key, values | {f"k{number}": part for number, part in enumerate(key)}))
         return found
 
@@ -153,17 +150,6 @@ class _Restoring:
         if name not in self.refused:
             self.refused.add(name)
             self.result.refused.append((self.tenant, name))
-
-
-def _holds(cells: Cells, seen: Any, value: Any, opened: bytes) -> bool:
-    """The plain column holds the value already."""
-    if seen is None:
-        return False
-    try:
-        stored = cells.value(seen)
-        return cells.encode(stored) == opened or bool(stored == value)
-    except Unsealable:
-        return False
 
 
 __all__ = ["restore"]

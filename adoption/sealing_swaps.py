@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Text, and_, bindparam, column, func, null, or_, select, tuple_, update
+from sqlalchemy import Text, and_, bindparam, column, func, null, or_, select, update
 from sqlalchemy import cast as sql_cast
 
 from .sealing_tables import Raw
@@ -38,6 +38,11 @@ class Swapper:
         self._engine = engine
         self._stored = stored
         self._postgresql = engine.dialect.name == "postgresql"
+        every = range(len(stored.fields))
+        self._names = [
+            *(f"k{number}" for number in range(len(stored.keys))),
+            *(f"{kind}{number}" for kind in ("s", "e", "t") for number in every),
+        ]
         self._statement = self._of_arrays(tenant) if self._postgresql else self._of_one_row(tenant)
 
     def store(self, swaps: Sequence[Swap]) -> set[tuple[Any, ...]]:
@@ -87,10 +92,7 @@ class Swapper:
         return update(stored.table).where(*keys, stored.owned(tenant), *conditions).values(values)
 
     def _row(self, swap: Swap) -> dict[str, Any]:
-        row: dict[str, Any] = {f"k{number}": part for number, part in enumerate(swap.key)}
-        for number in range(len(swap.seen)):
-            row |= zip(_names(number), (swap.seen[number], swap.envelopes[number], swap.tokens[number]), strict=True)
-        return row
+        return dict(zip(self._names, (*swap.key, *swap.seen, *swap.envelopes, *swap.tokens), strict=True))
 
     def _of_arrays(self, tenant: str) -> Any:
         stored = self._stored
@@ -105,18 +107,18 @@ class Swapper:
             for spelled in ["TEXT[]" if isinstance(kind, Text) else "BYTEA[]"]
         ]
         columns = [column(name, kind) for name, kind in kinds.items()]
-        new = select(func.unnest(*arrays).table_valued(*columns).render_derived(name="new")).cte("given")
-        keys = [sql_cast(new.c[f"k{number}"], key.type) for number, key in enumerate(stored.keys)]
+        new = func.unnest(*arrays).table_valued(*columns).render_derived(name="new")
+        # One chain of joins by key: without statistics of arrays, PostgreSQL pairs each row with each in anything else.
+        found = [key == sql_cast(new.c[f"k{number}"], key.type) for number, key in enumerate(stored.keys)]
         free = (
-            select(*(key.label(f"f{number}") for number, key in enumerate(stored.keys)))
-            .where(tuple_(*stored.keys).in_(select(*keys)))
+            select(*new.c)
+            .select_from(stored.table.join(new, and_(*found)))
             .with_for_update(key_share=True, skip_locked=True, of=stored.table)
             .cte("free")
         )
-        same_row = [key == given for key, given in zip(stored.keys, keys, strict=True)]
-        held = [key == free.c[f"f{number}"] for number, key in enumerate(stored.keys)]
-        values, conditions = self._changes(dict(new.c.items()))
-        statement = update(stored.table).where(*same_row, *held, stored.owned(tenant), *conditions).values(values)
+        same_row = [key == sql_cast(free.c[f"k{number}"], key.type) for number, key in enumerate(stored.keys)]
+        values, conditions = self._changes(dict(free.c.items()))
+        statement = update(stored.table).where(*same_row, stored.owned(tenant), *conditions).values(values)
         return statement.returning(*stored.keys)
 
     def _arrays(self, swaps: Sequence[Swap]) -> dict[str, list[Any]]:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
+from ..encryption.netstrings import netstring
 from ..errors import TenantCrossed
 from ..middleware.fields import key_text
 
@@ -78,6 +79,7 @@ class Stored:
                 types[field.index_column] = Raw()
         self.table = table(protected.name, *(column(name, type_) for name, type_ in types.items()))
         self.keys: tuple[ColumnClause[Any], ...] = tuple(self.table.c[name] for name in protected.key)
+        self._key_columns = protected.key_columns()
 
     def plain(self, field: Field) -> ColumnElement[Any]:
         """The plain column."""
@@ -162,8 +164,13 @@ class Stored:
 
     def key_texts(self, key: Sequence[Any]) -> list[str]:
         """A primary key as its values are bound to it."""
-        columns = self.protected.key_columns()
-        return [key_text(column_, part) for column_, part in zip(columns, key, strict=True)]
+        return [key_text(one, part) for one, part in zip(self._key_columns, key, strict=True)]
+
+    def row_part(self, key: Sequence[Any]) -> bytes:
+        """The part of `Field.place` that is the same for all columns of a row."""
+        if not self.protected.bound_to_row:
+            return b""
+        return netstring(*self.key_texts(key))
 
     def row_name(self, key: Sequence[Any]) -> str:
         """A primary key as the trail writes it."""

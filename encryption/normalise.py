@@ -41,6 +41,8 @@ def casefold(value: Any) -> str:
     """Compatibility caseless matching (Unicode, D146), without surrounding space."""
     if not isinstance(value, str):
         raise InvalidInput(detail=N_("Only text can be searched in this field."))
+    if value.isascii():  # which every normal form leaves alone
+        return value.lower().strip()
     folded = unicodedata.normalize("NFD", value).casefold()
     folded = unicodedata.normalize("NFKD", folded).casefold()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", folded)).strip()
@@ -93,7 +95,8 @@ def _with_country(number: str) -> str:
 
 
 def _digits(text: str) -> str:
-    return "".join(str(unicodedata.decimal(character)) for character in text if character.isdecimal())
+    found = filter(str.isdecimal, text)
+    return "".join(found if text.isascii() else (str(unicodedata.decimal(one)) for one in found))
 
 
 _NORMALISERS: dict[str, Callable[[Any], str]] = {"casefold": casefold, "digits": digits, "email": email, "phone": phone}
