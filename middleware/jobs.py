@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from .access import Access, open_access
+from .pieces import in_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,18 +43,17 @@ class JobAccess:
         self._open = open_access(access)
         return self._open.__enter__()
 
-    def _left(self) -> Entry | None:
-        """The entry of what was read, if anything is still unrecorded."""
+    def _left(self) -> list[Entry]:
+        """The entries of what was read and is still unrecorded."""
         access = self._access
-        return access.entry("job", "answered") if access is not None and access.notes.pending else None
+        return in_pieces(access.entry("job", "answered")) if access is not None and access.notes.pending else []
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Record what was read and close the access. Raises `TrailUnavailable` when it cannot be recorded."""
         try:
-            entry = self._left()
-            if entry is not None:
+            for entry in self._left():
                 self._writer.record(entry)
         finally:
             if self._open is not None:
@@ -64,8 +64,7 @@ class JobAccess:
     ) -> None:
         """As `__exit__`, without blocking the event loop."""
         try:
-            entry = self._left()
-            if entry is not None:
+            for entry in self._left():
                 await self._writer.arecord(entry)
         finally:
             if self._open is not None:

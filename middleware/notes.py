@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..audit.entries import What
+from .pieces import ROWS_PER_WHAT, cut
 
 if TYPE_CHECKING:
     from .fields import Field, Protected
-
-ROWS_PER_WHAT = 1000
-"""At most so many row keys stand in one `What`; a longer reading becomes several."""
 
 
 class Notes:
@@ -56,7 +54,7 @@ class Notes:
         groups: dict[tuple[Protected, int], list[tuple[str, str]]] = {}
         for (table, row, subject), seen in cells.items():
             groups.setdefault((table, seen), []).append((row, subject))
-        result = extra
+        result = [part for what in extra for part in cut(what)]
         noted = set()
         for (table, seen), rows in groups.items():
             noted.add((table.resource, "read"))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .pieces import cut, in_pieces
+
 if TYPE_CHECKING:
     from ..audit.entries import Entry, What
     from .access import Access
@@ -48,14 +50,15 @@ class Pending:
         return self.writes[-1] if self.writes else None
 
     def entries(self) -> list[Entry]:
-        """One entry per access with what it wrote."""
+        """One entry per access with what it wrote; several where it wrote very many rows."""
         by_access: dict[str, list[Write]] = {}
         for write in self.writes:
             by_access.setdefault(write.access.id, []).append(write)
-        return [
+        entries = (
             group[0].access.entry("write", "committed", what=_together([w.what for w in group]))
             for group in by_access.values()
-        ]
+        )
+        return [piece for entry in entries for piece in in_pieces(entry)]
 
     def undo(self, name: str | None = None) -> None:
         """The savepoint ``name`` (None: the transaction) was rolled back. That it was tried is noted."""
@@ -83,7 +86,7 @@ def _together(parts: list[What]) -> tuple[What, ...]:
     joined: dict[tuple[Any, ...], list[What]] = {}
     for part in parts:
         joined.setdefault((part.resource, part.action, part.columns), []).append(part)
-    return tuple(
+    lines = (
         replace(
             group[0],
             rows=tuple(row for part in group for row in part.rows),
@@ -92,3 +95,4 @@ def _together(parts: list[What]) -> tuple[What, ...]:
         )
         for group in joined.values()
     )
+    return tuple(part for line in lines for part in cut(line))

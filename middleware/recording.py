@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ..audit.entries import new_event_id
 from ..errors import AmanahError, TrailUnavailable
+from .pieces import in_pieces
 
 if TYPE_CHECKING:
     from ..audit.entries import Entry
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("amanah.gate")
 _UNAVAILABLE: Final = 503  # DatabaseNotMigrated has this status too
-_PIECE: Final = 6
-"""So many ``What`` of at most 1,000 rows fit into one entry."""
 
 
 class Recorder(Protocol):
@@ -72,10 +69,11 @@ class Recording:
     async def record(self, entry: Entry) -> None:
         """Return when ``entry`` is durable, in pieces if it lists very many rows. Raises `TrailUnavailable`."""
         try:
-            if len(entry.what) <= _PIECE:
+            pieces = in_pieces(entry)
+            if len(pieces) == 1:
                 await self._recorder.arecord(entry)
             else:
-                await asyncio.gather(*map(self._recorder.arecord, _pieces(entry)))
+                await asyncio.gather(*map(self._recorder.arecord, pieces))
         except Exception as error:
             if isinstance(error, AmanahError) and error.status == _UNAVAILABLE:
                 raise
@@ -85,7 +83,7 @@ class Recording:
         """Tell what is left without waiting: nobody is there any more, and the entry is written all the same."""
         if not self._unsaid(access):
             return
-        for piece in _pieces(self._next(access, "failed", None)):
+        for piece in in_pieces(self._next(access, "failed", None)):
             try:
                 self._recorder.submit(piece)
             except AmanahError:
@@ -101,15 +99,3 @@ class Recording:
         if refusal is None:
             return access.entry("access", outcome, status=status)
         return access.entry("refusal", outcome, status=status, refusal=refusal)
-
-
-def _pieces(entry: Entry) -> list[Entry]:
-    """The same entry in as many pieces as its length asks for, each an event of its own under the access's id.
-
-    What is sealed is bound to the first piece's id and stays there.
-    """
-    rest = [
-        replace(entry, id=new_event_id(), what=entry.what[start : start + _PIECE], sealed={})
-        for start in range(_PIECE, len(entry.what), _PIECE)
-    ]
-    return [replace(entry, what=entry.what[:_PIECE]), *rest] if rest else [entry]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from amanah.audit.entries import What
-from amanah.middleware.notes import ROWS_PER_WHAT, Notes
+from amanah.middleware.notes import Notes
+from amanah.middleware.pieces import ROWS_PER_WHAT
 
 
 def test_notes_are_handed_over_once_and_sorted(empty_books: Any) -> None:
