@@ -134,7 +134,9 @@ class Personal(TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Bytes for a sealed column, the own type for one that is stored plain."""
-        return dialect.type_descriptor(self.inner if self.stored_plain and self.inner is not None else LargeBinary())
+        if self.stored_plain and self.inner is not None:
+            return self.inner  # as it is: adapted to a dialect, TEXT would be made and compared as VARCHAR
+        return dialect.type_descriptor(LargeBinary())
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
         """What is compared with this column is of its type, so that the compiler meets it."""
