@@ -1,4 +1,4 @@
-"""What the doctor looks for in declarations, routes and the tenants' registers: AMN-D001 to AMN-D019."""
+"""What the doctor looks for in declarations, routes and the tenants' registers: AMN-D001 to AMN-D019, from AMN-D060."""
 
 from __future__ import annotations
 
@@ -136,6 +136,20 @@ OBSERVING_OVER: Final = Check(
     "declarations",
     N_("Observing ended with {until}: everything is enforced."),
     N_("Use Guard.production(…), which says so."),
+)
+SECRET_SHOWN: Final = Check(
+    "AMN-D060",
+    "info",
+    "declarations",
+    N_("This column seems to hold passwords or their hashes, and whoever may read the row sees it."),
+    N_('Let no role read it: Personal(category="user.authorization.password", sealed=False, platform=True).'),
+)
+SIGN_IN_WITHHELD: Final = Check(
+    "AMN-D061",
+    "warning",
+    "declarations",
+    N_("People seem to sign in by this column, and it is withheld and cannot be searched while they do."),
+    N_("Add platform=True to its Personal(…), or silence this if the login does not use it."),
 )
 
 # -- one fixed tenant --------------------------------------------------------------------------------------------------

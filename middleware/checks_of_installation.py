@@ -101,6 +101,14 @@ ENGINE_UNPROTECTED: Final = Check(
     N_("This engine reaches the guarded database past the guard: nothing of it is decided, walled or recorded."),
     N_("Give it to the guard: engine=[…, {subject}]."),
 )
+NO_TLS: Final = Check(
+    "AMN-D042",
+    "warning",
+    "installation",
+    N_("The database is on another machine, and the connection to it may be in the clear."),
+    N_("Set PGSSLMODE=verify-full (or ?sslmode=verify-full) with the server's certificate authority in PGSSLROOTCERT."),
+    production=True,
+)
 
 # -- the live tables ---------------------------------------------------------------------------------------------------
 
@@ -156,6 +164,37 @@ PERSONAL_UNKNOWN: Final = Check(
     "database",
     N_("The database has this column and the models do not; it looks personal ({category}) and stays in the clear."),
     N_("Add it to the model and declare it, or drop it if nobody needs it."),
+)
+VIA_UNBOUND: Final = Check(
+    "AMN-D040",
+    "warning",
+    "database",
+    N_("Rows belong to their tenant by this column, and no foreign key in the database binds it to {parent}."),
+    N_("Add the foreign key in a migration: a row whose parent is gone would belong to whoever gets its number next."),
+)
+VIA_UNINDEXED: Final = Check(
+    "AMN-D041",
+    "info",
+    "database",
+    N_("Rows belong to their tenant by this column, and no index begins with it: looking from a parent is a scan."),
+    N_("Add an index on {table} ({column}) in a migration."),
+)
+STEP_BEHIND: Final = Check(
+    "AMN-D043",
+    "error",
+    "database",
+    N_(
+        'This column is declared with sealing="{step}", and its triggers in the database are of another step ({state}).'
+    ),
+    N_("Run the migration with {operation} before this is deployed, or deploy the step that the database is at."),
+    silenceable=False,
+)
+PLAIN_LEFT: Final = Check(
+    "AMN-D044",
+    "info",
+    "database",
+    N_("{count} rows of this column are stored in plain only."),
+    N_("Run: amanah encrypt"),
 )
 
 # -- the trail ---------------------------------------------------------------------------------------------------------

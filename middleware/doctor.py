@@ -1,7 +1,7 @@
 """What ``amanah doctor`` finds: where the protection has a gap, or is not yet what real data needs.
 
-Nothing is changed and no row of the application is read: names, types, file modes and Amanah's own tables are looked
-at. What there is to find, and in which words, is said in `checks`.
+Nothing is changed and no value of the application's rows is read: names, types, file modes and Amanah's own tables are
+looked at, and rows that are not sealed yet are counted. What there is to find, and in which words, is said in `checks`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from .checks_of_declarations import (
     PURPOSE_UNKNOWN,
     PURPOSE_UNUSED,
     RESOURCE_WITHOUT_TABLE,
+    SECRET_SHOWN,
+    SIGN_IN_WITHHELD,
     TABLE_UNDECLARED,
 )
 from .checks_of_installation import DATABASE_AWAY, NOT_MIGRATED
@@ -33,7 +35,7 @@ from .finding import LEVELS, Finding, Level
 from .guessed import TODO
 from .installation_checks import Installation, installation
 from .masks import BY_NAME
-from .personal_names import clear_passwords, free_texts, guesses
+from .personal_names import clear_passwords, free_texts, guesses, is_login_name, secrets
 from .routes import AUTHENTICATION
 from .silences import Silences
 
@@ -106,6 +108,8 @@ def _table(register: Register, table: Table) -> Iterator[Finding]:
     yield from _personal_columns(register, table, protected)
     for name in clear_passwords(table):
         yield CLEAR_PASSWORD(f"{table.name}.{name}")
+    for name in secrets(table, set(protected.fields) if protected is not None else ()):
+        yield SECRET_SHOWN(f"{table.name}.{name}")
     if protected is not None:
         yield from _protected(protected)
     elif table.name.lower() in register.undeclared:
@@ -127,6 +131,9 @@ def _personal_columns(register: Register, table: Table, protected: Protected | N
 def _protected(table: Protected) -> Iterator[Finding]:
     if table.fields and table.subject is None:
         yield NO_SUBJECT(table.name)
+    for field in table.fields.values():
+        if table.sign_in and not field.platform and is_login_name(field.column):
+            yield SIGN_IN_WITHHELD(field.name)
     if any(one.sealed for one in table.fields.values()) and not table.bound_to_row:
         yield NOT_BOUND_TO_ROW(table.name)
     root = table

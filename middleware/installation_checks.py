@@ -27,6 +27,7 @@ from .checks_of_installation import (
     KEY_FILE,
     NO_CHECKPOINT,
     NO_TIMEOUT,
+    NO_TLS,
     NOT_MIGRATED,
     OLD_CHECKPOINT,
     SECRET_MISSING,
@@ -35,12 +36,14 @@ from .checks_of_installation import (
     STRONG_ROLE,
 )
 from .engines import unprotected
+from .live_keys import is_elsewhere, live_parents
+from .live_steps import live_steps
 from .live_tables import live_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import URL, Engine, MetaData
+    from sqlalchemy import Engine, MetaData
 
     from ..encryption.provider import KeyProvider
     from ..settings import Settings
@@ -49,7 +52,8 @@ if TYPE_CHECKING:
 
 _OLD_US: Final = 3_600_000_000
 """A sequencer that runs signs every ten seconds; an hour without a signature means that none runs."""
-_HERE: Final = frozenset({None, "", "localhost", "127.0.0.1", "::1"})
+_ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
+"""libpq's modes; its default, ``prefer``, goes on in the clear where the server, or somebody between, has no TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ def installation(register: Register, metadata: MetaData, place: Installation) ->
         yield gap
         return
     yield from live_tables(register, metadata, place.engine)
+    yield from live_parents(register, place.engine)
+    yield from live_steps(register, place.engine)
     yield from _fixed_tenant(register, place.engine)
     yield from _role(place.engine)
     yield from _trail(place)
@@ -83,19 +89,15 @@ def _operation(place: Installation) -> Iterator[Finding]:
         yield DEVELOPMENT("Guard.development")
     if url.get_backend_name() == "sqlite":
         yield SQLITE("sqlite")
-    elif _elsewhere(url) and "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
-        yield NO_TIMEOUT("postgresql")
+    elif is_elsewhere(url):
+        if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
+            yield NO_TIMEOUT("postgresql")
+        if (url.query.get("sslmode") or os.environ.get("PGSSLMODE")) not in _ENCRYPTED:
+            yield NO_TLS("postgresql")
     if isinstance(place.provider, FileKeyProvider):
         yield KEY_FILE(str(place.provider.path))
     for name in unprotected(place.engine):
         yield ENGINE_UNPROTECTED(name)
-
-
-def _elsewhere(url: URL) -> bool:
-    """Whether the server is on another machine; a socket's folder and one's own machine answer or refuse at once."""
-    hosts = url.query.get("host") or url.host
-    first = hosts if isinstance(hosts, str) or hosts is None else hosts[0]
-    return first not in _HERE and not str(first).startswith("/")
 
 
 def _files(place: Installation) -> Iterator[Finding]:

@@ -37,6 +37,9 @@ from .personal_words import (
     WEAK,
 )
 
+_SHORTEST_HASH: Final = 60
+"""Characters: bcrypt has 60, scrypt and Argon2 more; a salted digest in hexadecimal at least 64."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -124,15 +127,41 @@ def free_texts(table: Table, declared: Iterable[str]) -> list[str]:
 
 
 def clear_passwords(table: Table) -> list[str]:
-    """Columns that seem to hold passwords and not their hashes."""
+    """Columns that seem to hold passwords and not their hashes: no hash that is made for passwords fits into them."""
+    return [one.name for one in _secrets(table) if not set(words(one.name)) & SECRET_IS_FINE and not _fits_a_hash(one)]
+
+
+def secrets(table: Table, declared: Iterable[str]) -> list[str]:
+    """Undeclared columns that seem to hold what people sign in with, and have room for its hash."""
+    known = set(declared)
     return [
-        column.name
+        one.name
+        for one in _secrets(table)
+        if one.name not in known
+        and _fits_a_hash(one)
+        and not set(words(one.name)) & (SECRET_IS_FINE - {"hash", "hashed", "digest"})
+    ]
+
+
+def is_login_name(name: str) -> bool:
+    """Whether people may sign in by a column of that name."""
+    said = set(words(name))
+    return bool(said & LOGINS) and not said & NOT_CONTENT
+
+
+def _secrets(table: Table) -> list[Column[object]]:
+    return [
+        column
         for column in table.columns
-        if not isinstance(column.type, Boolean | Date | DateTime)
+        if not isinstance(column.type, Boolean | Date | DateTime | Integer)
         and not column.foreign_keys
         and set(words(column.name)) & SECRETS
-        and not set(words(column.name)) & SECRET_IS_FINE
     ]
+
+
+def _fits_a_hash(column: Column[object]) -> bool:
+    length = getattr(column.type, "length", None)
+    return length is None or length >= _SHORTEST_HASH
 
 
 def _can_be_personal(column: Column[object]) -> bool:

@@ -18,7 +18,10 @@ INDEX = (ROOT / "docs" / "reference" / "doctor.md").read_text("utf-8")
 MODULES = (checks_of_declarations, checks_of_installation)
 SAID = {name: one for module in MODULES for name, one in vars(module).items() if isinstance(one, Check)}
 SOURCES = [path for path in (ROOT / "middleware").glob("*.py") if not path.name.startswith("checks")]
-TESTS = [ROOT / "tests" / "unit" / "middleware" / f"test_{name}.py" for name in ("doctor", "live_tables", "silences")]
+TESTS = [
+    ROOT / "tests" / "unit" / "middleware" / f"test_{name}.py"
+    for name in ("doctor", "live_keys", "live_tables", "silences")
+]
 
 every_check = pytest.mark.parametrize("check", CHECKS.values(), ids=list(CHECKS))
 

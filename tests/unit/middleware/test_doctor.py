@@ -15,6 +15,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -236,6 +237,47 @@ def test_gaps_of_a_declaration_are_found():
     }
 
 
+@pytest.mark.parametrize(
+    "column, finding",
+    [
+        (Column("password", String(40)), "AMN-D002"),
+        (Column("sandi", String(200)), "AMN-D060"),
+        (Column("kata_sandi", String(255)), "AMN-D060"),
+        (Column("password_hash", String(97)), "AMN-D060"),
+        (Column("sandi_hash", LargeBinary), "AMN-D060"),
+        (Column("password_reset_at", String(100)), None),
+        (Column("password_id", Integer), None),
+    ],
+)
+def test_what_people_sign_in_with_is_not_taken_for_what_it_is_not(column, finding):
+    """No hash fits into 40 characters; where one fits it is a remark that it is shown."""
+    metadata = MetaData()
+    table("akun", column, metadata=metadata)
+    ids = {id_ for id_, _ in found(metadata)}
+    assert ids & {"AMN-D002", "AMN-D060"} == ({finding} if finding else set())
+
+
+def test_a_declared_secret_is_no_finding():
+    """It is governed, so the policy says who reads it."""
+    metadata = MetaData()
+    table("akun", "sandi_hash", metadata=metadata)
+    hidden = Personal(category="user.authorization.password", sealed=False, platform=True)
+    assert "AMN-D060" not in {id_ for id_, _ in found(metadata, declare("akun", columns={"sandi_hash": hidden}))}
+
+
+@pytest.mark.parametrize("platform, told", [(False, {("AMN-D061", "akun.email")}), (True, set())])
+def test_a_login_that_cannot_see_what_it_searches_is_a_warning(platform, told):
+    """A column by which people sign in is withheld before their tenant is known, unless it is the platform's."""
+    metadata = MetaData()
+    table("akun", "email", "nama", metadata=metadata)
+    columns = {
+        "email": Personal(category="user.contact.email", sealed=False, platform=platform),
+        "nama": Personal(category="user.name", sealed=False),
+    }
+    findings = found(metadata, declare("akun", subject="id", sign_in=True, columns=columns))
+    assert {key for key in findings if key[0] == "AMN-D061"} == told
+
+
 def test_a_table_that_is_well_declared_has_no_finding():
     """Nothing is reported for its own sake."""
     metadata = MetaData()
@@ -374,6 +416,25 @@ def test_a_database_elsewhere_needs_a_time_limit(place, monkeypatch, url, silent
     assert ("AMN-D038" in {one.id for one in _operation(away)}) == silent
     monkeypatch.setenv("PGCONNECT_TIMEOUT", "5")
     assert "AMN-D038" not in {one.id for one in _operation(away)}
+
+
+@pytest.mark.parametrize(
+    "url, told",
+    [
+        ("postgresql+psycopg://app@db.example/app", True),
+        ("postgresql+psycopg://app@db.example/app?sslmode=prefer", True),
+        ("postgresql+psycopg://app@db.example/app?sslmode=require", False),
+        ("postgresql+psycopg://app@/app?host=/run/postgresql", False),
+        ("postgresql+psycopg://app@localhost/app", False),
+    ],
+)
+def test_a_way_to_the_database_in_the_clear_is_a_warning(place, monkeypatch, url, told):
+    """Where it leads to another machine and nobody demands TLS."""
+    monkeypatch.delenv("PGSSLMODE", raising=False)
+    away = replace(place, engine=create_engine(url))
+    assert ("AMN-D042" in {one.id for one in _operation(away)}) == told
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    assert "AMN-D042" not in {one.id for one in _operation(away)} or "prefer" in url
 
 
 def test_secrets_open_to_others_or_missing_are_errors(place):
