@@ -710,10 +710,10 @@ class ForeignKeysUnchecked(StatementRefused):
 
 
 class TableShadowed(StatementRefused):
-    """A common table expression with the name of a table by which other tables' rows belong to their tenant."""
+    """A common table expression or temporary table with the name of a table that the walls go by."""
 
     code = "table-shadowed"
-    why = N_("A common table expression is called {name}, like the table that says whose rows of other tables are.")
+    why = N_("A common table expression or a temporary table is called {name}, like a table that the walls go by.")
     remedy = N_("Give it another name.")
 
 

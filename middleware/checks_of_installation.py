@@ -179,6 +179,22 @@ VIA_UNINDEXED: Final = Check(
     N_("Rows belong to their tenant by this column, and no index begins with it: looking from a parent is a scan."),
     N_("Add an index on {table} ({column}) in a migration."),
 )
+SHADOWED: Final = Check(
+    "AMN-D045",
+    "error",
+    "database",
+    N_("The schema {schema} has a table of this name, too, and the search path reaches both: which is meant may vary."),
+    N_("Drop or rename one of them, or take one of the two schemas out of the search path of the application's role."),
+    silenceable=False,
+)
+REPLACES: Final = Check(
+    "AMN-D046",
+    "error",
+    "database",
+    N_("This table resolves conflicts by REPLACE: an INSERT deletes the row in its way, whichever tenant's that is."),
+    N_("Make the table anew without ON CONFLICT REPLACE, in a migration."),
+    silenceable=False,
+)
 STEP_BEHIND: Final = Check(
     "AMN-D043",
     "error",

@@ -40,7 +40,7 @@ from .fields import key_text
 from .foreign_tables import by_declared_table
 from .keys import INTERNAL
 from .pending import Pending
-from .raw import check_raw
+from .raw import check_new_table, check_raw
 from .sessions import OWNER, expect, let_go, own
 from .shape import demand_tenant, refuse
 from .writes import delicate, key_binds, prepare, target_of
@@ -202,6 +202,7 @@ class Gate:
             return
         statement = getattr(compiled, "statement", None)
         if isinstance(statement, ExecutableDDLElement):
+            check_new_table(self.register, statement, text)
             if isinstance(statement, DDL) or " select " in text.lower().replace("\n", " "):
                 check_raw(self.register, text, fragment=False)
             return

@@ -36,7 +36,7 @@ from .checks_of_installation import (
     STRONG_ROLE,
 )
 from .engines import unprotected
-from .live_keys import is_elsewhere, live_parents
+from .live_keys import is_elsewhere, live_conflicts, live_parents
 from .live_steps import live_steps
 from .live_tables import live_tables
 
@@ -77,6 +77,7 @@ def installation(register: Register, metadata: MetaData, place: Installation) ->
         return
     yield from live_tables(register, metadata, place.engine)
     yield from live_parents(register, place.engine)
+    yield from live_conflicts(register, place.engine)
     yield from live_steps(register, place.engine)
     yield from _fixed_tenant(register, place.engine)
     yield from _role(place.engine)

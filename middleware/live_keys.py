@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
-from .checks_of_installation import VIA_UNBOUND, VIA_UNINDEXED
+from .checks_of_installation import REPLACES, SHADOWED, VIA_UNBOUND, VIA_UNINDEXED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from .fields import Protected, Register
     from .finding import Finding
 
+_REACHED: Final = """
+SELECT c.relname, n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY (current_schemas(false)) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+AND NOT pg_table_is_visible(c.oid) ORDER BY 1, 2
+"""
+"""What is in the search path and hidden by another of the same name that comes before it."""
 _HERE: Final = frozenset({None, "", "localhost", "127.0.0.1", "::1"})
 
 
@@ -48,6 +54,21 @@ def _indexed(inspector: Inspector, table: Protected, column: str) -> bool:
     return column in firsts
 
 
+def live_conflicts(register: Register, engine: Engine) -> Iterator[Finding]:
+    """Tables that stand before a protected one in the search path, and conflicts that delete rows unseen."""
+    names = {table.name for table in register.tables.values() if table.table.schema is None}
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            made = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+            for name, sql in made:
+                if name in names and "on conflict replace" in " ".join((sql or "").lower().split()):
+                    yield REPLACES(name)
+        elif engine.dialect.name == "postgresql":
+            for name, schema in connection.execute(text(_REACHED)):
+                if name in names:
+                    yield SHADOWED(name, schema=schema)
+
+
 def is_elsewhere(url: URL) -> bool:
     """Whether the server is on another machine; a socket's folder and one's own machine answer or refuse at once."""
     hosts = url.query.get("host") or url.host
@@ -55,4 +76,4 @@ def is_elsewhere(url: URL) -> bool:
     return first not in _HERE and not str(first).startswith("/")
 
 
-__all__ = ["is_elsewhere", "live_parents"]
+__all__ = ["is_elsewhere", "live_conflicts", "live_parents"]

@@ -10,11 +10,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..errors import RawSqlRefused
+from sqlalchemy.schema import CreateTable
+
+from ..errors import RawSqlRefused, TableShadowed
 from .shape import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy.sql.ddl import ExecutableDDLElement
 
     from .fields import Register
 
@@ -70,6 +74,24 @@ def check_raw(register: Register, text: str, *, fragment: bool) -> None:
     if fragment and "*" in text:
         refuse(RawSqlRefused(name="*"))
     _check_tokens(register, tokens_of(text))
+
+
+def check_new_table(register: Register, statement: ExecutableDDLElement, text: str) -> None:
+    """Refuse a CREATE TABLE that would stand before a protected table, or let an INSERT take a row's place unseen.
+
+    A temporary table is found before the one of the same name that the walls know. Where SQLite resolves a conflict by
+    REPLACE, an INSERT deletes the row of whichever tenant is in its way. Raises `TableShadowed`, `RawSqlRefused`.
+    """
+    if not isinstance(statement, CreateTable):
+        return
+    name = statement.element.name.lower()
+    if name not in register.tables:
+        return
+    words = text.lower().split()
+    if any(word.startswith("temp") for word in words[: words.index("table")]):
+        refuse(TableShadowed(name=name))
+    if "on conflict replace" in " ".join(words):
+        refuse(RawSqlRefused(name="ON CONFLICT REPLACE"))
 
 
 def tokens_of(text: str) -> list[str]:
@@ -134,4 +156,4 @@ def relations(tokens: list[str]) -> Iterator[tuple[str, int]]:
             expected = False
 
 
-__all__ = ["STRING_RUNNERS", "check_raw", "defined_in", "relations", "tokens_of"]
+__all__ = ["STRING_RUNNERS", "check_new_table", "check_raw", "defined_in", "relations", "tokens_of"]

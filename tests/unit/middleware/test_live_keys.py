@@ -7,7 +7,7 @@ from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, cre
 
 from amanah import Personal, declare
 from amanah.middleware.declare import build
-from amanah.middleware.live_keys import live_parents
+from amanah.middleware.live_keys import live_conflicts, live_parents
 from amanah.middleware.live_steps import live_steps
 from amanah.middleware.siblings import trigger_name
 
@@ -47,6 +47,39 @@ def test_the_way_to_a_parent_is_bound_and_indexed_in_the_database(database_url, 
     )
     register = build(metadata, [declare("line", via="order_id")], "tenant_id")
     assert told(live_parents(register, engine)) == {(one, "line.order_id") for one in expected}
+    engine.dispose()
+
+
+def customers():
+    """A register with one protected table."""
+    metadata = MetaData()
+    Table("customer", metadata, Column("tenant_id", String(64), primary_key=True), Column("id", Integer))
+    return build(metadata, [], "tenant_id")
+
+
+def test_a_second_table_of_that_name_in_the_search_path_is_an_error(postgres_database):
+    """Whichever comes first; one that the path does not reach is none."""
+    engine = create_engine(postgres_database)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE customer (id INTEGER)"))
+        connection.execute(text("CREATE SCHEMA other"))
+        connection.execute(text("CREATE TABLE other.customer (id INTEGER)"))
+    assert told(live_conflicts(customers(), engine)) == set()
+    reaching = create_engine(postgres_database, connect_args={"options": "-c search_path=other,public"})
+    findings = list(live_conflicts(customers(), reaching))
+    assert (told(findings), findings[0].facts) == ({("AMN-D045", "customer")}, {"schema": "public"})
+    engine.dispose()
+    reaching.dispose()
+
+
+@pytest.mark.parametrize("how", ["UNIQUE ON CONFLICT REPLACE", "unique on  conflict\nreplace"])
+def test_a_table_whose_conflicts_delete_rows_is_an_error(sqlite_database, how):
+    """However it was written; other ways to resolve a conflict are none."""
+    engine = create_engine(sqlite_database)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE calm (id INTEGER UNIQUE ON CONFLICT IGNORE)"))
+        connection.execute(text(f"CREATE TABLE customer (id INTEGER {how})"))
+    assert told(live_conflicts(customers(), engine)) == {("AMN-D046", "customer")}
     engine.dispose()
 
 
