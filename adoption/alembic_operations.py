@@ -6,45 +6,16 @@ arguments as its step. The operations need neither the guard nor the models: all
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from alembic.autogenerate import renderers
-from alembic.operations import MigrateOperation, Operations
+from alembic.operations import Operations
 
-from .alembic_rendering import call
+from .alembic_step import SealingStep, lists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from alembic.autogenerate.api import AutogenContext
     from sqlalchemy.types import TypeEngine
-
-
-class SealingStep(MigrateOperation):
-    """One step for some columns of one table, or the way back from it."""
-
-    names: ClassVar[tuple[str, str]]
-    """What ``op`` calls the step and its way back."""
-
-    def __init__(self, table: str, columns: Sequence[str], *, row: Sequence[str], back: bool = False) -> None:
-        self.table = table
-        self.columns = tuple(columns)
-        self.row = tuple(row)
-        self.back = back
-
-    def facts(self) -> dict[str, Any]:
-        """The arguments that stand in the migration, without table and columns."""
-        return {"row": list(self.row)}
-
-    def reverse(self) -> SealingStep:
-        """The way back from it."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__, back=not self.back)
-        return twin
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        """What Alembic shows of it."""
-        return (self.names[self.back], self.table, self.columns)
 
 
 @Operations.register_operation("add_sealed_columns")
@@ -70,7 +41,7 @@ class SealedColumns(SealingStep):
 
     def facts(self) -> dict[str, Any]:
         """See `SealingStep.facts`."""
-        return super().facts() | {"search": list(self.search), "indexes": _lists(self.indexes)}
+        return super().facts() | {"search": list(self.search), "indexes": lists(self.indexes)}
 
     @classmethod
     def add_sealed_columns(
@@ -133,7 +104,7 @@ class ReadColumns(SealingStep):
 
     def facts(self) -> dict[str, Any]:
         """See `SealingStep.facts`."""
-        return super().facts() | {"search": list(self.search), "unique": _lists(self.unique)}
+        return super().facts() | {"search": list(self.search), "unique": lists(self.unique)}
 
     @classmethod
     def read_sealed_columns(
@@ -202,8 +173,8 @@ class ReleasedColumns(SealingStep):
         """See `SealingStep.facts`."""
         return super().facts() | {
             "required": list(self.required),
-            "unique": _lists(self.unique),
-            "indexes": _lists(self.indexes),
+            "unique": lists(self.unique),
+            "indexes": lists(self.indexes),
         }
 
     @classmethod
@@ -265,6 +236,10 @@ class PlainColumns(SealingStep):
         super().__init__(table, tuple(columns), row=row, back=back)
         self.types = dict(columns)
 
+    def said(self) -> dict[str, TypeEngine[Any]]:
+        """See `SealingStep.said`."""
+        return self.types
+
     @classmethod
     def drop_plain_columns(
         cls, operations: Operations, table: str, columns: Mapping[str, TypeEngine[Any]], *, row: Sequence[str]
@@ -285,14 +260,3 @@ class PlainColumns(SealingStep):
     ) -> None:
         """The way back from `drop_plain_columns`: the columns come back, empty until `amanah decrypt`."""
         operations.invoke(cls(table, columns, row=row, back=True))
-
-
-def _lists(named: Mapping[str, Sequence[str] | str]) -> dict[str, Any]:
-    return {name: over if isinstance(over, str) else list(over) for name, over in named.items()}
-
-
-@renderers.dispatch_for(SealingStep)
-def _render(context: AutogenContext, step: SealingStep) -> str:
-    context.imports.add("import amanah.operations  # noqa: F401 - gives op the steps of sealing")
-    columns = step.types if isinstance(step, PlainColumns) else list(step.columns)
-    return call(context, step.names[step.back], step.table, columns, step.facts())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.operations import Operations
     from sqlalchemy import Connection
 
-    from .alembic_operations import SealingStep
+    from .alembic_step import SealingStep
     from .alembic_triggers import State
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..guard import Guard
     from ..middleware.fields import Field, Protected
     from ..middleware.siblings import Step
-    from .alembic_operations import SealingStep
+    from .alembic_step import SealingStep
 
 Migration: TypeAlias = Literal["add", "read", "release", "drop"]
 

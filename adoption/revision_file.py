@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
     from alembic.script import Script
 
-    from .alembic_operations import SealingStep
+    from .alembic_step import SealingStep
 
 
 @dataclass(frozen=True, slots=True)
