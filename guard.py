@@ -24,7 +24,7 @@ from .encryption.keyring import Keyring
 from .errors import ConfigurationError, DeclarationError
 from .middleware.access import Actor
 from .middleware.admission import Admission
-from .middleware.application import deployed, has_keys
+from .middleware.application import create_keys, deployed, has_keys
 from .middleware.asgi import AmanahMiddleware
 from .middleware.callbacks import Callers
 from .middleware.declare import build
@@ -389,18 +389,9 @@ class Guard:
         self.trail_engine.dispose()
 
 
-def create_keys(settings: Settings) -> None:
-    """Make a key file and a signer, whichever is missing. Raises `KeyFileExists` where both are there."""
-    for path in (settings.key_file, settings.signer_file):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings.checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
-    signed = settings.signer_file.exists()
-    if not signed:
-        SignerKey.create(settings.signer_file)
-    if signed or not settings.key_file.exists():
-        FileKeyProvider.create(settings.key_file)
-
-
 def _each(declarations: Iterable[Declaration | list[Declaration]]) -> tuple[Declaration, ...]:
     """Each declaration; `shared` gives several at once."""
     return tuple(one for said in declarations for one in (said if isinstance(said, list) else [said]))
+
+
+__all__ = ["Guard", "create_keys"]

@@ -81,4 +81,16 @@ def has_keys(engine: Engines) -> bool:
         own.dispose()
 
 
-__all__ = ["Application", "Deployed", "deployed", "has_keys"]
+def create_keys(settings: Settings) -> None:
+    """Make a key file and a signer, whichever is missing. Raises `KeyFileExists` where both are there."""
+    for path in (settings.key_file, settings.signer_file):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
+    signed = settings.signer_file.exists()
+    if not signed:
+        SignerKey.create(settings.signer_file)
+    if signed or not settings.key_file.exists():
+        FileKeyProvider.create(settings.key_file)
+
+
+__all__ = ["Application", "Deployed", "create_keys", "deployed", "has_keys"]
