@@ -96,10 +96,13 @@ def shop(worlds: None, database_url: str, tmp_path: Path) -> Iterator[Shop]:
 
 
 def entries(shop: Shop) -> list[dict[str, Any]]:
-    """What the trail has."""
-    shop.world.guard.sequencer.run_once()
+    """What the trail has, with its place or still waiting for it."""
     with shop.world.guard.trail_engine.connect() as connection:
-        return [json.loads(body) for body in connection.execute(text("SELECT body FROM amanah_entry")).scalars()]
+        bodies = [
+            *connection.execute(text("SELECT body FROM amanah_queued")).scalars(),
+            *connection.execute(text("SELECT body FROM amanah_entry")).scalars(),
+        ]
+    return [json.loads(body) for body in dict.fromkeys(bodies)]
 
 
 def test_a_signed_callback_reads_the_tenant_of_its_row_and_no_other(shop: Shop) -> None:
