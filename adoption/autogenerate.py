@@ -17,7 +17,8 @@ from weakref import WeakKeyDictionary, ref
 from alembic.autogenerate.render import _repr_type
 from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint
 
-from ..middleware.personal import Envelope, IndexToken, Personal
+from ..middleware.column_types import IndexToken, Sibling
+from ..middleware.personal import Personal
 from ..middleware.siblings import sealed_name, search_name
 from ..migrations import OWN_TABLES
 
@@ -50,7 +51,7 @@ def include_object(thing: Any, name: str | None, type_: str, reflected: bool, co
 
 def render_item(type_: str, thing: Any, context: AutogenContext) -> str | bool:
     """For an application's own Alembic: a type of ours as what the database has. The arguments are Alembic's."""
-    if type_ != "type" or not isinstance(thing, Personal | Envelope | IndexToken):
+    if type_ != "type" or not isinstance(thing, Personal | Sibling | IndexToken):
         return False
     if isinstance(thing, Personal) and thing.stored_plain and thing.inner is not None:
         return str(_repr_type(thing.inner, context))

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from ..errors import Forbidden, InvalidInput, TableUndeclared
 from ..i18n import N_
 from ..middleware.access import Sight
+from ..middleware.column_types import IndexToken, Sibling
 from ..middleware.doctor import diagnose
-from ..middleware.personal import Envelope, IndexToken
 from ..middleware.personal_names import words
 from ..middleware.personal_words import SECRETS
 
@@ -154,7 +154,7 @@ def _columns(
     for column in table.columns:
         field = fields.get(column.name)
         name = f"{table.name}.{column.name}"
-        if isinstance(column.type, IndexToken | Envelope) or (column.system and field is None):
+        if isinstance(column.type, IndexToken | Sibling) or (column.system and field is None):
             continue
         if field is not None:
             sight = access.sight(field)

@@ -29,11 +29,11 @@ from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause
 
 from ..errors import RawSqlRefused, SealedUseRefused
+from .column_types import IndexToken, Search, Sibling
 from .compiler_cell import Cell
 from .compiler_raw import RawText
 from .compiler_state import SIGN_IN, of_table, plain_of
 from .compiler_wall import Wall
-from .personal import Envelope, IndexToken, Search
 from .raw import STRING_RUNNERS
 from .shape import refuse
 
@@ -206,7 +206,7 @@ class GuardedCompiler(Wall, RawText, Cell):
         if isinstance(column.type, IndexToken):
             field = column.type.search.field.name if column.type.search else column.name
             refuse(SealedUseRefused(field=field, construct="using its search column directly"))
-        if isinstance(column.type, Envelope):
+        if isinstance(column.type, Sibling):
             field = column.type.field.name if column.type.field else column.name
             refuse(SealedUseRefused(field=field, construct="using the column beside it directly"))
         name = str(column.name).lower()

@@ -12,8 +12,8 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 
 from ..errors import RawSqlRefused, SealedWriteRefused, TableShadowed
 from .access import current
+from .column_types import IndexToken, Sibling
 from .compiler_state import SIGN_IN, Compiling
-from .personal import Envelope, IndexToken
 from .shape import refuse
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class Wall(Compiling):
 def _said(columns: Iterable[Column[Any]]) -> tuple[str, ...]:
     """The columns as models and declarations name them: envelopes are their column's, tokens nobody's."""
     names = (
-        c.type.field.column if isinstance(c.type, Envelope) and c.type.field is not None else c.name
+        c.type.field.column if isinstance(c.type, Sibling) and c.type.field is not None else c.name
         for c in columns
         if not isinstance(c.type, IndexToken)
     )

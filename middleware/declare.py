@@ -22,12 +22,13 @@ from sqlalchemy.orm.mapper import _all_registries
 from ..encryption.codecs import codec_for
 from ..encryption.normalise import normaliser
 from ..errors import DeclarationError
+from .column_types import IndexToken, Search, Sibling
 from .constraints import check_constraints, index_tokens, move_constraints
 from .fields import Field, Protected, Register
 from .masks import mask_for, standin_for
 from .owners import Owner, owner_of
 from .parents import parents_first
-from .personal import Envelope, IndexToken, Personal, Search
+from .personal import Personal
 from .siblings import sealed_name
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ def _put_beside(field: Field, column: Column[Any]) -> None:
     table = field.table.table
     if field.sealed_column not in table.c:
         nullable = not (last and field.required)
-        table.append_column(Column(field.sealed_column, Envelope(field), nullable=nullable, _omit_from_statements=True))
+        table.append_column(Column(field.sealed_column, Sibling(field), nullable=nullable, _omit_from_statements=True))
     if last:
         column.system = True
         field.default, column.default = column.default, None

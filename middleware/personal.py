@@ -11,7 +11,6 @@ Writing: a sealed column takes `Sealed` bytes only. They are made by the SQL gat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import LargeBinary
@@ -23,6 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
 from ..encryption.netstrings import after
 from ..errors import DeclarationError, ObservingEnded, SealedWriteRefused
 from .access import Sight, require
+from .column_types import envelopes_only
 from .siblings import STEPS
 
 if TYPE_CHECKING:
@@ -33,18 +33,6 @@ if TYPE_CHECKING:
     from .fields import Field, Register
     from .observing import Observing
     from .siblings import Step
-
-
-class Sealed(bytes):
-    """An envelope made by the gate: the only thing that a sealed column takes."""
-
-    __slots__ = ()
-
-
-class SearchToken(bytes):
-    """A search token made by the gate."""
-
-    __slots__ = ()
 
 
 class Personal(TypeDecorator[Any]):
@@ -156,7 +144,7 @@ class Personal(TypeDecorator[Any]):
         """A sealed column lets only envelopes through."""
         if self.stored_plain:
             return self.load_dialect_impl(dialect).dialect_impl(dialect).bind_processor(dialect)
-        return _envelopes_only(self.field.name if self.field else "?", dialect)
+        return envelopes_only(self.field.name if self.field else "?", dialect)
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str] | None:
         """No personal value is ever written into the text of a statement, unless its column is only observed."""
@@ -182,19 +170,6 @@ class Personal(TypeDecorator[Any]):
             return cell_opener(register)
         plain = self.load_dialect_impl(dialect).dialect_impl(dialect).result_processor(dialect, coltype)
         return _as_it_is(cell_opener(register), plain, register.observing, self.field.table.resource)
-
-
-def _envelopes_only(name: str, dialect: Dialect) -> Callable[[Any], Any]:
-    finish = LargeBinary().dialect_impl(dialect).bind_processor(dialect)
-
-    def process(value: Any) -> Any:
-        if value is None:
-            return None
-        if type(value) is not Sealed:
-            raise SealedWriteRefused(field=name, detail="a plain value reached the driver")
-        return finish(value) if finish else bytes(value)
-
-    return process
 
 
 _MUTABLE = frozenset({dict, list})
@@ -272,89 +247,3 @@ def _render(bound: Bound, compiler: Any, **kw: Any) -> str:
     """
     guarded = getattr(compiler, "visit_amanah_bound", None)
     return str(guarded(bound, **kw) if guarded else compiler.process(bound.column, **kw))
-
-
-class Envelope(TypeDecorator[Any]):
-    """The type of the column beside a live one, ``<name>_sealed``. Only the gate writes it, and nothing reads it by its
-    own name.
-    """  # noqa: D205
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def __init__(self, field: Field | None = None) -> None:
-        """``field`` is None where Alembic renders the type."""
-        self.field = field
-        super().__init__()
-
-    @property
-    def _static_cache_key(self) -> Any:
-        return (Envelope, id(self.field))
-
-    def copy(self, **_: Any) -> Envelope:
-        """The same field."""
-        return Envelope(self.field)
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        """Envelopes pass, and nothing else."""
-        return _envelopes_only(self.field.name if self.field else "?", dialect)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:  # noqa: ARG002
-        """Envelopes are never handed out."""
-        return lambda _value: None
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """How a search value becomes a token."""
-
-    field: Field
-
-    def token(self, value: Any) -> SearchToken:
-        """The token of ``value`` under the current access. Raises `AccessRequired` and what the keys raise."""
-        field = self.field
-        access = require(field.table.resource)
-        text = field.normalise(value) if field.normalise else None
-        raw = field.codec.encode(value) if text is None else text.encode()
-        return SearchToken((access.platform if field.platform else access.cipher).token(field.domain, raw))
-
-
-class IndexToken(TypeDecorator[Any]):
-    """The type of a search column ``<name>_ix``: 16 bytes. A plain value that is compared with it becomes a token when
-    the statement is executed, under the access of that moment.
-    """  # noqa: D205
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def __init__(self, search: Search | None = None) -> None:
-        """``search`` is None where Alembic renders the type."""
-        self.search = search
-        super().__init__(16)
-
-    @property
-    def _static_cache_key(self) -> Any:
-        return (IndexToken, id(self.search.field) if self.search else None)
-
-    def copy(self, **_: Any) -> IndexToken:
-        """The same search."""
-        return IndexToken(self.search)
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        """Tokens pass; everything else becomes one."""
-        search = self.search
-        finish = LargeBinary().dialect_impl(dialect).bind_processor(dialect)
-
-        def process(value: Any) -> Any:
-            if value is None:
-                return None
-            if search is None:
-                raise DeclarationError(detail="a search column was used before a Guard was built")
-            token = value if type(value) is SearchToken else search.token(value)
-            return finish(token) if finish else bytes(token)
-
-        return process
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:  # noqa: ARG002
-        """Tokens are never handed out."""
-        return lambda _value: None

@@ -11,7 +11,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 from ..errors import InvalidInput, SealedWriteRefused
-from .personal import Sealed, Search, SearchToken
+from .column_types import Sealed, Search, SearchToken
 from .shape import refuse
 
 if TYPE_CHECKING:

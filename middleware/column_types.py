@@ -1,0 +1,131 @@
+"""What only the gate writes, envelopes and search tokens, and the types of the columns that hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import LargeBinary
+from sqlalchemy.types import TypeDecorator
+
+from ..errors import DeclarationError, SealedWriteRefused
+from .access import require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Dialect
+
+    from .fields import Field
+
+
+class Sealed(bytes):
+    """An envelope made by the gate: the only thing that a sealed column takes."""
+
+    __slots__ = ()
+
+
+class SearchToken(bytes):
+    """A search token made by the gate."""
+
+    __slots__ = ()
+
+
+def envelopes_only(name: str, dialect: Dialect) -> Callable[[Any], Any]:
+    """A bind processor that refuses what the gate did not make, for the column ``name``."""
+    finish = LargeBinary().dialect_impl(dialect).bind_processor(dialect)
+
+    def process(value: Any) -> Any:
+        if value is None:
+            return None
+        if type(value) is not Sealed:
+            raise SealedWriteRefused(field=name, detail="a plain value reached the driver")
+        return finish(value) if finish else bytes(value)
+
+    return process
+
+
+class Sibling(TypeDecorator[Any]):
+    """The type of the column beside a live one, ``<name>_sealed``. Only the gate writes it, and nothing reads it by its
+    own name.
+    """  # noqa: D205
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, field: Field | None = None) -> None:
+        """``field`` is None where Alembic renders the type."""
+        self.field = field
+        super().__init__()
+
+    @property
+    def _static_cache_key(self) -> Any:
+        return (Sibling, id(self.field))
+
+    def copy(self, **_: Any) -> Sibling:
+        """The same field."""
+        return Sibling(self.field)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """Envelopes pass, and nothing else."""
+        return envelopes_only(self.field.name if self.field else "?", dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:  # noqa: ARG002
+        """Envelopes are never handed out."""
+        return lambda _value: None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a search value becomes a token."""
+
+    field: Field
+
+    def token(self, value: Any) -> SearchToken:
+        """The token of ``value`` under the current access. Raises `AccessRequired` and what the keys raise."""
+        field = self.field
+        access = require(field.table.resource)
+        text = field.normalise(value) if field.normalise else None
+        raw = field.codec.encode(value) if text is None else text.encode()
+        return SearchToken((access.platform if field.platform else access.cipher).token(field.domain, raw))
+
+
+class IndexToken(TypeDecorator[Any]):
+    """The type of a search column ``<name>_ix``: 16 bytes. A plain value that is compared with it becomes a token when
+    the statement is executed, under the access of that moment.
+    """  # noqa: D205
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, search: Search | None = None) -> None:
+        """``search`` is None where Alembic renders the type."""
+        self.search = search
+        super().__init__(16)
+
+    @property
+    def _static_cache_key(self) -> Any:
+        return (IndexToken, id(self.search.field) if self.search else None)
+
+    def copy(self, **_: Any) -> IndexToken:
+        """The same search."""
+        return IndexToken(self.search)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """Tokens pass; everything else becomes one."""
+        search = self.search
+        finish = LargeBinary().dialect_impl(dialect).bind_processor(dialect)
+
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            if search is None:
+                raise DeclarationError(detail="a search column was used before a Guard was built")
+            token = value if type(value) is SearchToken else search.token(value)
+            return finish(token) if finish else bytes(token)
+
+        return process
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:  # noqa: ARG002
+        """Tokens are never handed out."""
+        return lambda _value: None
