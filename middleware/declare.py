@@ -231,6 +231,7 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         sealing=bound.sealing,
         sealed_column=sealed_name(name) if bound.sealing else name,
         required=not column.nullable,
+        seals_none=bound.sealing is not None and inner.should_evaluate_none,
         codec=codec,
         mask=mask_for(bound.category, python_type, bound.mask),
         standin=None if column.nullable else standin_for(python_type, aware=getattr(inner, "timezone", True)),

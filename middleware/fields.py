@@ -78,6 +78,8 @@ class Field:
     """The column in the database that holds the envelopes: this one, or the one beside it."""
     required: bool = False
     """The model does not take NULL."""
+    seals_none: bool = False
+    """None is a value of its own, and not NULL: JSON's null beside a column that was in use."""
     default: Any = None
     """The client-side default of a column that is no longer written itself."""
     prefix: bytes = b""

@@ -95,7 +95,7 @@ def client_default(connection: Connection, column: Column[Any], row: dict[str, A
 
 def seal(access: Access, field: Field, key: list[str], value: Any) -> Sealed | None:
     """``value`` sealed for its field and row under the access's tenant. NULL stays NULL."""
-    if value is None:
+    if value is None and not field.seals_none:
         return None
     place = field.place(key) if field.table.bound_to_row else field.prefix
     return Sealed(access.cipher.seal(field.id, place, field.codec.encode(value)))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Index, String, UniqueConstraint, bindparam, create_engine, func, select, text, update
+from sqlalchemy import JSON, Index, String, UniqueConstraint, bindparam, create_engine, func, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PLAIN = None
 STEPS: tuple[Step, ...] = ("write_both", "read_sealed", "sealed_only")
-BESIDE = ("phone_sealed", "phone_ix", "email_sealed", "email_ix", "born_sealed", "level_sealed")
+BESIDE = ("phone_sealed", "phone_ix", "email_sealed", "email_ix", "born_sealed", "level_sealed", "extra_sealed")
 
 
 def models() -> SimpleNamespace:
@@ -41,6 +41,7 @@ def models() -> SimpleNamespace:
         email: Mapped[str | None] = mapped_column(String(80))
         born: Mapped[dt.date | None]
         level: Mapped[str | None] = mapped_column(String(10), default="new")
+        extra: Mapped[Any] = mapped_column(JSON, nullable=True)
 
     return SimpleNamespace(Base=Base, Patient=Patient)
 
@@ -86,6 +87,7 @@ class Steps:
                         "email": personal("user.contact.email", **searched),
                         "born": personal("user.demographic.date_of_birth"),
                         "level": personal("user.demographic"),
+                        "extra": personal("user.health_and_medical"),
                     },
                 )
             ],
@@ -405,7 +407,7 @@ def test_an_entry_names_the_column_that_the_application_named(steps: Steps) -> N
             session.get(world.m.Patient, key).phone = "0899"
             session.commit()
         create, change = world.changes("a")[-2:]
-        assert set(create["columns"]) == {"id", "tenant_id", "phone", "email", "born", "level"}
+        assert set(create["columns"]) == {"id", "tenant_id", "phone", "email", "born", "level", "extra"}
         assert change["columns"] == ["phone"]
 
 
@@ -462,3 +464,23 @@ def test_a_report_cannot_name_the_columns_beside(steps: Steps) -> None:
             world.refuses(RawSqlRefused, column, connection.execute, text(sql))
             world.guard.declared_sql(column, sql)
             world.refuses(DBAPIError, column, connection.execute, text(sql))
+
+
+def test_a_null_of_json_is_a_value_at_each_step(steps: Steps) -> None:
+    """It was one before: a plain value without an envelope would be taken for one that nobody has sealed yet."""
+    world = steps.deploy("write_both")
+    keys = [add(world, email=f"{n}@x.id", extra=extra) for n, extra in enumerate((None, {"allergic": None}, [1]))]
+    assert all(row["extra_sealed"] for row in steps.rows())
+    for step in ("read_sealed", "sealed_only"):
+        if step == "sealed_only":
+            steps.release()
+        world = steps.deploy(step)  # type: ignore[arg-type]
+        with world.session() as session:
+            shown = [session.get(world.m.Patient, key).extra for key in keys]
+            assert shown == [None, {"allergic": None}, [1]], step
+            session.get(world.m.Patient, keys[1]).extra = None
+            session.commit()
+        assert all(row["extra_sealed"] for row in steps.rows())
+        with world.session() as session:
+            session.get(world.m.Patient, keys[1]).extra = {"allergic": None}
+            session.commit()
