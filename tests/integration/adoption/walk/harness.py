@@ -1,8 +1,8 @@
 """Walks an example app along ``docs/tutorial/adopt-an-existing-app.md``: what stands there is what is done.
 
-A fenced block belongs to the app that its info string names, and is carried out where it stands: ``python app=… file=…``
-is written, ``diff app=…`` is applied, of ``console app=…`` each line that begins with ``$`` is run. ``$ uvicorn …`` starts
-the server, or starts it anew.
+A fenced block belongs to the app that its info string names, and is carried out where it stands: ``python app=…
+file=…`` is written, ``diff app=…`` is applied, of ``console app=…`` each line that begins with ``$`` is run.
+``$ uvicorn …`` starts the server, or starts it anew.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[4]
 TUTORIAL = ROOT / "docs" / "tutorial" / "adopt-an-existing-app.md"
-_BLOCK = re.compile(r"^```(?P<kind>\w+) app=(?P<app>\w+)(?: file=(?P<file>\S+))?\n(?P<text>.*?)^```$", re.M | re.S)
-_HEADING = re.compile(r"^## (.+)$", re.M)
+_BLOCK = re.compile(
+    r"^```(?P<kind>\w+) app=(?P<app>\w+)(?: file=(?P<file>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _SECONDS = 60
 FAILED = 500
 
@@ -124,7 +126,7 @@ class Walk:
 
     def run(self, line: str) -> str:
         """One command of the tutorial."""
-        words = shlex.split(os.path.expandvars(self._expanded(line)))
+        words = shlex.split(self._expanded(line))
         if words[0] == "export":
             name, _, value = words[1].partition("=")
             self.environment[name] = self._exported(name, value)
@@ -151,7 +153,7 @@ class Walk:
             return self.database
         return value
 
-    # -- the server and who visits it ------------------------------------------------------------------------------------
+    # -- the server and who visits it --------------------------------------------------------------------------------
 
     def serve(self) -> None:
         """Start the server, or stop it and start it anew; whoever visits waits meanwhile."""
@@ -218,7 +220,7 @@ class Walk:
             thread.join()
         assert not trouble, trouble
 
-    # -- the app's own tests -----------------------------------------------------------------------------------------------
+    # -- the app's own tests -----------------------------------------------------------------------------------------
 
     def start_suite(self, stage: str, *, deselect: str | None = None, **environment: str) -> None:
         """Run the app's own tests as they are now, beside everything else."""
@@ -247,7 +249,7 @@ class Walk:
             one.process.wait(600)
             text = one.output.read_text()
             assert one.process.returncode == 0, f"{one.stage}\n{text[-8000:]}"
-            told[one.stage] = text.strip().splitlines()[-1]
+            told[one.stage] = next(line for line in text.splitlines() if re.match(r"\d+ passed", line))
         return told
 
     def close(self) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from tests.integration.adoption.walk.canaries import engine_of, values_of, where_found
 from tests.integration.adoption.walk.harness import headings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Set
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from tests.integration.adoption.walk.harness import Walk
 
@@ -18,9 +20,9 @@ START, OBSERVE, TESTS, WRITE, READ, RELEASE, DROP, ENFORCE, CLEAN = (
 )  # fmt: skip
 ORDER = [START, OBSERVE, TESTS, WRITE, READ, RELEASE, DROP, ENFORCE, CLEAN]
 
-SUITES = ("observing", READ, "enforced")
-"""Where the app's own tests are run; under `TESTS` the tutorial runs them itself, with everything enforced. Bare they run in
-``tests/integration/test_examples.py``."""
+SUITES = ("observing", "enforced")
+"""Where the app's own tests are run beside it: not sealed yet, and sealed. Bare they run in
+``tests/integration/test_examples.py``; under `TESTS` the tutorial runs them itself, enforced from then on."""
 
 
 class People(Protocol):
@@ -39,7 +41,7 @@ def journey(
     sealed: Mapping[str, Sequence[str]],
     readable: Mapping[str, Sequence[str]],
     *,
-    chance: Set[str] = frozenset(),
+    chance: AbstractSet[str] = frozenset(),
     suites: bool = True,
 ) -> None:
     """From bare to enforced. ``chance``: values of sealed columns that also stand where nothing is personal.
@@ -49,11 +51,12 @@ def journey(
     assert headings(walk.app) == ORDER
     try:
         told = _walked(walk, people, sealed, readable, chance, suites=suites)
+        walk.stop()
+        lines = [f"  {stage}: {line}" for stage, line in walk.finish_suites().items()]
     finally:
         walk.close()
-    print(f"\n{walk.app}: {len(walk.statuses)} requests, 5xx: {len(walk.failures)}; {told}")
-    for stage, line in walk.finish_suites().items():
-        print(f"  {stage}: {line}")
+    summary = f"{walk.app}: {len(walk.statuses)} requests, {len(walk.failures)} answered 5xx; {told}"
+    sys.stdout.write("\n".join(["", summary, *lines, ""]))
 
 
 def _walked(
@@ -61,7 +64,7 @@ def _walked(
     people: People,
     sealed: Mapping[str, Sequence[str]],
     readable: Mapping[str, Sequence[str]],
-    chance: Set[str],
+    chance: AbstractSet[str],
     *,
     suites: bool,
 ) -> str:

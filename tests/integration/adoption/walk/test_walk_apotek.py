@@ -122,7 +122,7 @@ class Visits:
 
 
 def test_the_walk_of_the_pharmacy(tmp_path: Path) -> None:
-    """Bare to enforced: its tests pass, nothing is answered 5xx, and no value of a sealed column is left in the clear."""
+    """Bare to enforced: its tests pass, nothing is answered 5xx, no sealed value is left in the clear."""
     walk = Walk("apotek", tmp_path, "apotek.main:app")
     journey(walk, Visits(walk), SEALED, READABLE, chance={"Ibuprofen"})
 
