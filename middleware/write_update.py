@@ -52,6 +52,15 @@ class Updating:
             self._seal(row, where, [f for f in personal if f.writes_sealed and f not in unseen])
         return statement, rows
 
+    def _only_emptied(self, name: str, values: dict[str, Any], rows: Rows) -> bool:
+        """Whether a subject that cannot be NULL is set to NULL: the ORM does so to the children of a row that it
+        deletes, and the database refuses it, which the application may have an answer for.
+        """  # noqa: D205
+        column = self.table.table.c[name]
+        if column.name != self.table.subject or column.name in self.table.key or column.nullable:
+            return False
+        return all(value_of(row[name]) is None for row in [values, *rows] if name in row)
+
     def _check_key(self, names: set[str], values: dict[str, Any], rows: Rows) -> None:
         columns = self.table.table.c
         owner = None if self.table.owner_column is None else columns[self.table.owner_column].key
@@ -65,6 +74,8 @@ class Updating:
         if self.table.writes_sealed:
             place = {columns[n].key for n in (*self.table.key, *filter(None, [self.table.subject]))}
             for name in names & (place - ({owner} if self.table.via is None else set())):
+                if self._only_emptied(name, values, rows):
+                    continue
                 refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="it is part of what its row is"))
 
     def _values_to_rows(
