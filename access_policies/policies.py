@@ -172,11 +172,22 @@ class Policies:
         effect: str = "allow",
     ) -> str:
         """Add a rule and return its id ("r12"). ``purpose``: key, alias or ``*``. Raises ``InvalidInput``."""
-        for known in register.read_purposes(connection, tenant_id).values():
-            if known.alias and known.alias == purpose:
-                purpose = known.key
-        new = Rule(0, role, object, action, purpose, effect)
-        return register.write_rules(connection, tenant_id, [new])[0].id
+        return self.add_rules(connection, tenant_id, [(role, object, action, purpose, effect)])[0]
+
+    def add_rules(
+        self, connection: Connection, tenant_id: str, rules: Iterable[tuple[str, str, str, str, str]]
+    ) -> list[str]:
+        """Add many at once, each as (role, object, action, purpose, effect), all or none. Returns their ids.
+
+        Raises ``InvalidInput``.
+        """
+        purposes = register.read_purposes(connection, tenant_id).values()
+        keys = {known.alias: known.key for known in purposes if known.alias}
+        new = [
+            Rule(0, role, name, action, keys.get(purpose, purpose), effect)
+            for role, name, action, purpose, effect in rules
+        ]
+        return [rule.id for rule in register.write_rules(connection, tenant_id, new)]
 
     def remove_rule(self, connection: Connection, tenant_id: str, rule_id: str) -> None:
         """End a rule. Its row stays for the trail. Raises ``InvalidInput`` if it is not in force."""

@@ -146,10 +146,8 @@ class ObservedWorld:
                     self.made.policies.add_role(connection, tenant, role)
                     self.made.directory.add_member(connection, tenant, role)
                     self.made.directory.grant(connection, tenant, role, role, reason="test", granted_by="owner")
-                    for action in actions:
-                        self.made.policies.add_rule(
-                            connection, tenant, role=role, object=obj, action=action, purpose=BILLING
-                        )
+                    rules = [(role, obj, action, BILLING, "allow") for action in actions]
+                    self.made.policies.add_rules(connection, tenant, rules)
         self.sql("INSERT INTO patient (id, company, name, born) VALUES (1, 1, 'Budi', '1990-01-05 00:00:00.000000')")
         self.sql("INSERT INTO patient (id, company, name, born) VALUES (2, 2, 'Siti', '1991-01-05 00:00:00.000000')")
         self.sql("INSERT INTO orders (id, company, total) VALUES (1, 1, 100)")

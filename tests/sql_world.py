@@ -321,16 +321,12 @@ def _policy(guard: Guard, connection: Any, tenant: str) -> None:
         guard.directory.add_member(connection, tenant, role)
         guard.directory.grant(connection, tenant, role, role, reason="test", granted_by="owner")
 
-    def rule(role: str, obj: str, *actions: str) -> None:
-        for action in actions:
-            guard.policies.add_rule(connection, tenant, role=role, object=obj, action=action, purpose=BILLING)
-
-    rule("boss", "*", "read", "create", "update", "delete")
-    rule("viewer", "*", "read")
-    for resource in RESOURCES:
-        rule("masker", resource, "read", "update", "create")
-    for field in ("customer.phone", "customer.city", "person.born", "person.mobile"):
-        rule("masker", field, "read_masked")
+    rules = [("boss", "*", action) for action in ("read", "create", "update", "delete")]
+    rules += [("viewer", "*", "read")]
+    rules += [("masker", resource, action) for resource in RESOURCES for action in ("read", "update", "create")]
+    masked = ("customer.phone", "customer.city", "person.born", "person.mobile")
+    rules += [("masker", field, "read_masked") for field in masked]
+    guard.policies.add_rules(connection, tenant, [(*rule, BILLING, "allow") for rule in rules])
 
 
 def seed(world: SqlWorld) -> None:

@@ -356,3 +356,14 @@ def test_an_explanation_of_a_denial_suggests_no_further_grant(policies, own_data
         )
     found = policies.snapshot("toko", now(own_database)).explain(frozenset({"cashier"}), "invoice", "read", BILLING)
     assert (found.allow, found.rule.effect, found.missing_grant, found.missing_rule) == (False, "deny", None, None)
+
+
+def test_many_rules_are_added_at_once_or_none_of_them(policies, own_database):
+    """One that is wrong takes the others with it; aliases become keys, as with a single rule."""
+    rules = [("cashier", "invoice", action, "billing", "allow") for action in ("read", "create")]
+    with own_database.begin() as connection:
+        with pytest.raises(InvalidInput):
+            policies.add_rules(connection, "toko", [*rules, ("nobody", "invoice", "read", "billing", "allow")])
+        assert policies.add_rules(connection, "toko", rules) == ["r1", "r2"]
+    assert ask(policies, own_database, "invoice", action="create").rule == "r2"
+    assert not ask(policies, own_database, "invoice", action="create", purpose=SUPPORT).allow
