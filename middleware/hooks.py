@@ -13,41 +13,32 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import CompoundSelect, Delete, Insert, Select, Update, event
-from sqlalchemy.engine.interfaces import Compiled
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy import Insert, Update, event
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.ddl import DDL, ExecutableDDLElement
 from sqlalchemy.sql.elements import TextClause
 
 from ..audit.entries import What
 from ..errors import (
-    AccessClosed,
-    AccessRequired,
     AmanahError,
     AutocommitRefused,
-    DatabaseNotMigrated,
-    FieldProbed,
-    FieldWithheld,
     SealedWriteRefused,
     TableUndeclared,
-    TrailUnavailable,
 )
-from .access import Access, Sight, current, require
-from .compiler import SIGN_IN, GuardedCompiler, protect_dialect
+from .access import Access, current, require
+from .compiler import GuardedCompiler, protect_dialect
+from .deciding import decide_once, decide_sign_in, for_sign_in, row_text, rows_of
 from .declared_sql import DeclaredSql, OpeningCursor, check_names, normal, report_of
-from .fields import key_text
 from .foreign_tables import by_declared_table
 from .keys import INTERNAL
 from .pending import Pending
 from .raw import check_new_table, check_raw
 from .sessions import OWNER, expect, let_go, own
 from .shape import demand_tenant, refuse
-from .writes import delicate, key_binds, prepare, target_of
+from .transactions import autocommits, cannot_stage, in_transaction
+from .writes import delicate, prepare, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import Connection, Dialect, Engine, ExceptionContext
 
     from ..audit.staging import Staging
@@ -55,8 +46,6 @@ if TYPE_CHECKING:
     from .shape import Shape
 
 _OURS = {"amanah_internal": INTERNAL}
-_UNDEFINED_TABLE = "42P01"
-"""SQLSTATE, PostgreSQL's appendix A."""
 
 
 class Gate:
@@ -148,13 +137,13 @@ class Gate:
             rows = list(many) if many else ([dict(one)] if one else [])
             statement, rows, looked_at = prepare(connection, table, access, statement, rows)
             many, one = (rows, {}) if len(rows) > 1 else ([], rows[0] if rows else {})
-            statement = _for_sign_in(statement, access)
+            statement = for_sign_in(statement, access)
             pending = self._of(connection)
             pending.prepared, pending.looked_at = statement, looked_at
             return statement, many, one
         access_now = current()
         if access_now is not None:
-            statement = _for_sign_in(statement, access_now)
+            statement = for_sign_in(statement, access_now)
         return statement, many, one
 
     def wall_report(
@@ -172,7 +161,7 @@ class Gate:
             if report is not None:
                 report.decide(require(report.resource))
                 self._reports[context] = report
-                return report.walled(connection.dialect), parameters
+                return report.walled(connection.dialect, said=text), parameters
         return text, parameters
 
     # -- before: decide --------------------------------------------------------------------------------------
@@ -215,9 +204,9 @@ class Gate:
         access = require(next(iter(shape.tables.values())).resource)
         demand_tenant(access, shape.tables.values())
         if access.kind == "sign_in":
-            _decide_sign_in(access, shape)
+            decide_sign_in(access, shape)
         elif access.first_check(shape):
-            _decide_once(access, shape)
+            decide_once(access, shape)
             access.passed(shape)
         for resource, action in shape.actions:
             if action == "read":
@@ -242,7 +231,7 @@ class Gate:
         if autocommits(connection):
             refuse(AutocommitRefused())
         pending.context = context
-        rows, subjects, count = _rows_of(table, context)
+        rows, subjects, count = rows_of(table, context)
         for resource, action in shape.actions:
             if action != "read" and resource == table.resource:
                 columns = shape.columns
@@ -296,7 +285,7 @@ class Gate:
         table = compiled.amanah_shape.target
         if compiled.isinsert:
             rows = tuple(
-                _row_text(table, key) for key in context.inserted_primary_key_rows if None not in (key or (None,))
+                row_text(table, key) for key in context.inserted_primary_key_rows if None not in (key or (None,))
             )
             if len(rows) == last.what.count:
                 last.what = replace(last.what, rows=rows)
@@ -314,7 +303,7 @@ class Gate:
                 self._staging.stage(connection, pending.entries(), _OURS)
             except BaseException as error:
                 self._undo_all(connection)
-                if (away := _cannot_stage(error)) is not None:
+                if (away := cannot_stage(error)) is not None:
                     raise away from error
                 raise
             for write in pending.writes:
@@ -357,7 +346,7 @@ class Gate:
             self._counted[connection] = self._counted.get(connection, 0) + 1
             name = f"sa_savepoint_{self._counted[connection]}"
         raw = connection.connection.dbapi_connection
-        if connection.dialect.name == "sqlite" and not _in_transaction(raw):
+        if connection.dialect.name == "sqlite" and not in_transaction(raw):
             connection.exec_driver_sql("BEGIN", execution_options=_OURS)
         self._of(connection).savepoints.append(name)
 
@@ -370,118 +359,7 @@ class Gate:
         self._of(connection).release(name)
 
 
-def _cannot_stage(error: BaseException) -> AmanahError | None:
-    """What to call it where the staging table is missing or closed to us; None for what a repetition may mend."""
-    if not isinstance(error, DBAPIError):
-        return None
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    if state == _UNDEFINED_TABLE or "no such table" in str(error.orig):
-        return DatabaseNotMigrated()
-    return TrailUnavailable() if isinstance(error, ProgrammingError) else None
-
-
 def _never() -> bool:
-    return False
-
-
-def _for_sign_in(statement: Any, access: Access) -> Any:
-    """Sign-in meets rows of every tenant, so its compiled forms carry a mark; other kinds stay inside the wall."""
-    if access.kind != "sign_in":
-        return statement
-    if isinstance(statement, Select):
-        return statement.with_statement_hint(SIGN_IN, "amanah")
-    if isinstance(statement, Insert | Update | Delete):
-        return statement.with_hint(SIGN_IN, statement.table, "amanah")
-    if isinstance(statement, CompoundSelect | Compiled):
-        refuse(AccessRequired(resource="a UNION at sign-in"))
-    return statement
-
-
-def _decide_sign_in(access: Access, shape: Shape) -> None:
-    for table in shape.tables.values():
-        if not table.sign_in:
-            refuse(AccessRequired(resource=table.resource))
-    unseen = [f for f in shape.probes if not f.platform]
-    if unseen:
-        refuse(FieldProbed(field=unseen[0].name, purpose=access.purpose or "-"))
-
-
-def _decide_once(access: Access, shape: Shape) -> None:
-    if shape.unwalled:
-        refuse(AccessClosed())  # compiled for a sign-in, which has ended
-    try:
-        for resource, action in shape.actions:
-            access.demand(resource, action)
-    except AmanahError as error:
-        refuse(error)
-    purpose = access.purpose or "-"
-    for field in shape.named:
-        if access.sight(field) is Sight.WITHHELD:
-            refuse(FieldWithheld(field=field.name, purpose=purpose))
-    for field in shape.probes:
-        if access.sight(field) is not Sight.CLEAR:
-            refuse(FieldProbed(field=field.name, purpose=purpose))
-    for field in shape.presence:
-        if access.sight(field) is Sight.WITHHELD:
-            refuse(FieldProbed(field=field.name, purpose=purpose))
-
-
-def _rows_of(table: Protected, context: Any) -> tuple[tuple[str, ...], tuple[str, ...], int]:
-    """Row keys and subjects that the parameters of a write name, and how many; no keys where it goes by criteria."""
-    parameters: Sequence[dict[str, Any]] = context.compiled_parameters or ()
-    columns = table.table.c
-    creates = context.compiled.isinsert
-    names = {name: columns[name].key for name in table.key} if creates else _where_names(table, context)
-    count = len(parameters) if creates else 0
-    wanted = [n for n in table.key if n != table.tenant or len(table.key) == 1]
-    subjects: dict[str, None] = {}
-    if table.subject is not None:
-        name = names.get(table.subject, columns[table.subject].key)
-        column = columns[table.subject]
-        subjects = dict.fromkeys(key_text(column, p[name]) for p in parameters if p.get(name) is not None)
-    if any(n not in names or p.get(names[n]) is None for n in wanted for p in parameters):
-        return (), tuple(subjects), count
-    rows = tuple("/".join(key_text(columns[n], p[names[n]]) for n in wanted) for p in parameters)
-    return rows, tuple(subjects), len(rows)
-
-
-def _row_text(table: Protected, key: Sequence[Any]) -> str:
-    pairs = zip(table.key_columns(), key, strict=True)
-    return "/".join(key_text(c, v) for c, v in pairs if c.name != table.tenant or len(table.key) == 1)
-
-
-def _where_names(table: Protected, context: Any) -> dict[str, str]:
-    """Key column → the name under which the compiled form's parameters hold its value."""
-    compiled = context.compiled
-    names = {}
-    for column, bind in key_binds(compiled.statement, table).items():
-        known = compiled.binds.get(bind.key)
-        if known is not None and known in compiled.bind_names:
-            names[column] = compiled.bind_names[known]
-    return names
-
-
-def autocommits(connection: Connection) -> bool:
-    """Whether a change would be durable by itself: by SQLAlchemy's isolation level, or by the driver's own setting."""
-    level = connection.get_execution_options().get("isolation_level")
-    if level is None:
-        default = connection.dialect._on_connect_isolation_level  # noqa: SLF001
-        level = connection.engine.get_execution_options().get("isolation_level", default)
-    if str(level or "").upper() == "AUTOCOMMIT":
-        return True
-    raw: Any = connection.connection.dbapi_connection
-    if getattr(raw, "autocommit", None) is True:
-        return True
-    return connection.dialect.name == "sqlite" and raw.isolation_level is None and not _in_transaction(raw)
-
-
-def _in_transaction(raw: Any) -> bool:
-    """Whether a SQLite connection has an open transaction; aiosqlite keeps the connection inside."""
-    for _ in range(3):
-        known = getattr(raw, "in_transaction", None)
-        if known is not None:
-            return bool(known)
-        raw = getattr(raw, "_connection", None) or getattr(raw, "_conn", None)
     return False
 
 
@@ -513,4 +391,4 @@ def _do_orm_execute(state: Any) -> None:
         own(state.session)
 
 
-__all__ = ["Gate", "autocommits"]
+__all__ = ["Gate"]

@@ -22,12 +22,13 @@ from ..errors import AccessRequired, ObservingEnded
 from .access import current
 from .compiler import GuardedCompiler, protect_dialect
 from .foreign_tables import by_declared_table
-from .hooks import Gate, autocommits
+from .hooks import Gate
 from .keys import INTERNAL
 from .observing import enforced_part
 from .rehearsal import Rehearsal
 from .sessions import own_of
 from .shape import refuse
+from .transactions import autocommits
 from .writes import target_of
 
 if TYPE_CHECKING:
