@@ -88,11 +88,16 @@ class DeclaredSql:
             if clear or masked:
                 access.notes.add(What(table.resource, "read", columns=clear, masked=masked))
 
-    def walled(self, dialect: Dialect, *, colons: str = ":") -> str:
+    def walled(self, dialect: Dialect, *, colons: str = ":", said: str | None = None) -> str:
         """Step 1, under the current access: the text behind its tables as this tenant has them.
 
-        ``colons``: how a colon is written in what comes before it.
+        ``colons``: how a colon is written in what comes before it. ``said``: the text as it was given to the driver,
+        whose signs for parameters are taken.
         """
+        body = self.body
+        if said is not None:
+            signs = iter(_PLACEHOLDER.findall(said))  # as many, or it would be another text
+            body = _PLACEHOLDER.sub(lambda _: next(signs), body)
         tenant = require(self.resource).tenant or ""
         shadows = self._walls.get((id(dialect), tenant))
         if shadows is None:
@@ -102,9 +107,9 @@ class DeclaredSql:
             )
             self._walls.put((id(dialect), tenant), shadows)
         shadows = shadows.replace(":", colons)
-        if self.body[:4].lower() == "with":
-            return f"WITH {shadows},{self.body[4:]}"
-        return f"WITH {shadows} {self.body}"
+        if body[:4].lower() == "with":
+            return f"WITH {shadows},{body[4:]}"
+        return f"WITH {shadows} {body}"
 
     def _shadow(self, table: Protected, dialect: Dialect) -> str:
         """The SELECT behind the name of ``table``. The tenant is written out: ids of tenants need no quoting."""

@@ -94,6 +94,17 @@ def test_a_report_by_driver_sql_is_the_same_report(reports: Any) -> None:
         assert [row[0] for row in connection.exec_driver_sql(sql, ("nothing",))] == ["Tono Other"]
 
 
+@pytest.mark.parametrize("declared", ["?", "%s"])
+def test_a_report_runs_with_the_sign_of_its_driver(reports: Any, declared: str) -> None:
+    """An application that has both databases writes ``?`` or ``%s``; which of them was declared does not matter."""
+    sql = "SELECT c.name, c.phone FROM customer c WHERE c.note IS NULL OR c.note <> {sign} OR c.note = {sign}"
+    reports.guard.declared_sql("list", sql.format(sign=declared), SEALED)
+    sign = "?" if "sqlite" in reports.url else "%s"
+    with reports.access("b"), reports.engine.connect() as connection:
+        rows = connection.exec_driver_sql(sql.format(sign=sign), ("nothing", "nothing")).all()
+    assert [row[0] for row in rows] == ["Tono Other"]
+
+
 def test_no_report_without_an_access(reports: Any) -> None:
     """A script that opened none gets nothing, whichever way it asks."""
     sql = "SELECT count(*) AS n FROM customer"
