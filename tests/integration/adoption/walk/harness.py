@@ -78,7 +78,6 @@ class Walk:
     database: str | None = None
     statuses: list[tuple[str, int]] = field(default_factory=list)
     suites: list[Suite] = field(default_factory=list)
-    said: dict[str, str] = field(default_factory=dict)
     _server: subprocess.Popen[bytes] | None = None
     _turn: Any = field(default_factory=threading.Lock)
 
@@ -106,16 +105,29 @@ class Walk:
     def do(self, heading: str) -> str:
         """Carry out the blocks under ``heading`` and return what the commands said."""
         said = []
-        for kind, file, text in blocks(self.app, heading):
-            if kind == "console":
-                said += [self.run(line[2:]) for line in text.splitlines() if line.startswith("$ ")]
-            elif kind == "diff":
-                self._apply(text)
+        for block in blocks(self.app, heading):
+            if block[0] == "console":
+                said += [self.run(line[2:]) for line in block[2].splitlines() if line.startswith("$ ")]
             else:
-                assert file is not None, heading
-                (self.work / file).write_text(text, "utf-8")
-        self.said[heading] = "\n".join(said)
-        return self.said[heading]
+                self._write(*block)
+        return "\n".join(said)
+
+    def change(self, heading: str) -> None:
+        """Write the files under ``heading``, and leave its commands alone."""
+        for block in blocks(self.app, heading):
+            if block[0] != "console":
+                self._write(*block)
+
+    def freeze(self, folder: Path) -> None:
+        """A copy of the application as it is now, without its data."""
+        shutil.copytree(self.work, folder, ignore=shutil.ignore_patterns("data", "__pycache__"))
+
+    def _write(self, kind: str, file: str | None, text: str) -> None:
+        if kind == "diff":
+            self._apply(text)
+        else:
+            assert file is not None
+            (self.work / file).write_text(text, "utf-8")
 
     def _apply(self, diff: str) -> None:
         done = subprocess.run(
@@ -225,7 +237,7 @@ class Walk:
     def start_suite(self, stage: str, *, deselect: str | None = None, **environment: str) -> None:
         """Run the app's own tests as they are now, beside everything else."""
         copy = self.folder / f"suite {stage}"
-        shutil.copytree(self.work, copy, ignore=shutil.ignore_patterns("data", "__pycache__"))
+        self.freeze(copy)
         output = copy / "output.txt"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{self.app}/tests"]
         command += ["--deselect", f"{self.app}/tests/{deselect}"] if deselect else []
