@@ -12,9 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import String, column, select, table, text
 from sqlalchemy.exc import DatabaseError
 
@@ -22,6 +19,7 @@ from .database import own_engine, own_url, trail_url
 from .errors import DatabaseNotMigrated
 
 if TYPE_CHECKING:
+    from alembic.config import Config
     from sqlalchemy import URL, ColumnClause, Connection, Engine
 
 Branch: TypeAlias = Literal["core", "trail"]
@@ -47,6 +45,8 @@ def upgrade(url: str | URL) -> None:
 
 
 def _upgrade(url: URL, branch: Branch) -> None:
+    from alembic import command  # an application that only starts does not load Alembic
+
     engine = own_engine(url)
     try:
         with engine.begin() as connection:
@@ -62,6 +62,8 @@ def _upgrade(url: URL, branch: Branch) -> None:
 
 def configuration(connection: Connection | None = None) -> Config:
     """Alembic's configuration for Amanah's migrations, working on ``connection`` and in its transaction."""
+    from alembic.config import Config
+
     config = Config(stdout=io.StringIO())
     # Alembic reads % as interpolation, and a folder's name may hold one.
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
@@ -72,6 +74,8 @@ def configuration(connection: Connection | None = None) -> Config:
 @cache
 def head(branch: Branch) -> str:
     """The revision that this library works with."""
+    from alembic.script import ScriptDirectory
+
     revision = ScriptDirectory.from_config(configuration()).get_revision(f"{branch}@head")
     return str(revision.revision)
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
-from alembic.autogenerate.render import _repr_type
 from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint
 
 from ..middleware.column_types import IndexToken, Sibling
@@ -53,6 +52,8 @@ def render_item(type_: str, thing: Any, context: AutogenContext) -> str | bool:
     """For an application's own Alembic: a type of ours as what the database has. The arguments are Alembic's."""
     if type_ != "type" or not isinstance(thing, Personal | Sibling | IndexToken):
         return False
+    from alembic.autogenerate.render import _repr_type  # whoever calls has it; an application does not need it to start
+
     if isinstance(thing, Personal) and thing.stored_plain and thing.inner is not None:
         return str(_repr_type(thing.inner, context))
     return str(_repr_type(LargeBinary(16) if isinstance(thing, IndexToken) else LargeBinary(), context))
