@@ -81,7 +81,7 @@ def test_every_path_that_is_named_exists(page):
 def command_lines(text):
     """The words after ``amanah`` wherever the command is written down."""
     for span in spans(text):
-        for line in re.findall(r"(?:^|[\s/])amanah((?: +[^#→`]+)?)", span):
+        for line in re.findall(r"(?<!from )(?:^|(?<=[\s/]))amanah((?: +[^#→`]+)?)", span):
             words = line.split()
             if words and re.fullmatch(r"[a-z]+|--[a-z-]+|\[--guard", words[0]) and words[0] != "command":
                 yield words

@@ -159,7 +159,7 @@ class Walk:
 
     def _exported(self, name: str, value: str) -> str:
         """What the tutorial says, but for what differs from day to day and from database to database."""
-        if name == "AMANAH_UNTIL":
+        if name == "OBSERVE_UNTIL":
             return (datetime.now(UTC).date() + timedelta(days=30)).isoformat()
         if name.endswith("_DATABASE_URL") and self.database is not None:
             return self.database
