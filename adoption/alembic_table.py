@@ -117,9 +117,18 @@ class LiveTable:
 
     def drop_triggers(self) -> None:
         """Take the triggers of these columns away."""
+        there = self._triggers_there()
         for column in self._step.columns:
             for sql in self._triggers(column).drop():
-                self.run(sql)
+                if there is None or any(name in sql for name in there):
+                    self.run(sql)
+
+    def _triggers_there(self) -> list[str] | None:
+        """The triggers that the table has; None where that is not asked. Each DROP is a statement, most for nothing."""
+        if self.postgresql or self._operations.get_context().as_sql:
+            return None
+        sql = text("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table COLLATE NOCASE")
+        return list(self.connection.execute(sql, {"table": self._step.table}).scalars())
 
     def _triggers(self, column: str) -> Triggers:
         step = self._step
