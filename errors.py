@@ -717,6 +717,15 @@ class TableShadowed(StatementRefused):
     remedy = N_("Give it another name.")
 
 
+class EngineUnprotected(StatementRefused):
+    """A personal column was read by an engine that the guard does not know."""
+
+    code = "engine-unprotected"
+    what = N_("A personal value was read by an engine that the guard does not protect.")
+    why = N_("Nobody decided about it, and it does not say whose it is.")
+    remedy = N_("Give the guard all engines of the database: engine=[engine, other]. `amanah doctor` finds them.")
+
+
 class AutocommitRefused(StatementRefused):
     """A protected table written on a connection in AUTOCOMMIT, where nothing can be recorded with the change."""
 

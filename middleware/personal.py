@@ -20,7 +20,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
 
 from ..encryption.netstrings import after
-from ..errors import DeclarationError, ObservingEnded, SealedWriteRefused
+from ..errors import DeclarationError, EngineUnprotected, ObservingEnded, SealedWriteRefused
 from .access import Sight, require
 from .column_types import envelopes_only
 from .siblings import STEPS
@@ -173,6 +173,7 @@ class Personal(TypeDecorator[Any]):
 
 
 _MUTABLE = frozenset({dict, list})
+_BYTES = (bytes, memoryview, bytearray)
 
 
 def cell_opener(register: Register) -> Callable[[Any], Any]:
@@ -187,6 +188,8 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:
         nonlocal known
         if cell is None:
             return None
+        if not isinstance(cell, _BYTES):
+            raise EngineUnprotected
         data = bytes(cell)
         field = known
         if field is None or not data.startswith(field.prefix):
@@ -219,7 +222,7 @@ def _as_it_is(
 
     def process(cell: Any) -> Any:
         if observing.enforces(resource):
-            if cell is not None and not isinstance(cell, bytes | memoryview):
+            if cell is not None and not isinstance(cell, _BYTES):
                 raise ObservingEnded  # sent while observing, and answered after its last day
             return opener(cell)
         return cell if plain is None else plain(cell)

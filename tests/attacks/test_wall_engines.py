@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from amanah.errors import AccessRequired, RawSqlRefused
+from amanah.errors import AccessRequired, EngineUnprotected, RawSqlRefused, Tampered
 from amanah.middleware.access import Actor
 from amanah.middleware.identify import Identity
 from amanah.middleware.routes import route
@@ -96,3 +96,11 @@ async def test_the_asynchronous_engine_beside_it_meets_the_same_gate(two: Any) -
         with pytest.raises(AccessRequired):
             await session.scalars(select(m.Customer.id))
     await two.later.dispose()
+
+
+def test_an_engine_that_nobody_protects_hands_out_no_personal_value(books: Any) -> None:
+    """It has no wall; but the models' own types refuse what nobody decided about, governed or sealed."""
+    customer = books.m.Customer
+    with books.access(), Session(books.plain) as session:
+        for column, error in ((customer.city, EngineUnprotected), (customer.phone, Tampered)):
+            books.refuses(error, str(column), session.scalars(select(column)).all)
