@@ -6,7 +6,8 @@
 # PYTHON=… chooses the interpreter, VENV=… the folder of the environment, WORKERS=… how many tests run side by side.
 
 VENV ?= .venv
-WORKERS ?= auto
+# One more than there are processors: many tests wait for a server or a command of their own.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
