@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import threading
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
@@ -198,8 +199,9 @@ def _in_a_process(url, names):
     engine.dispose()
 
 
-def test_of_several_processes_one_adds_the_row(world_everywhere):
+def test_of_several_processes_one_adds_the_row(world_everywhere, monkeypatch):
     """The same strangers in the same order in three processes: one row and one entry for each."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])  # where the processes find this module
     world = world_everywhere
     names = [f"acc-{number}" for number in range(5)]
     context = multiprocessing.get_context("spawn")
