@@ -791,6 +791,15 @@ class MigrationStopped(AmanahError):
     what = N_("The migration was stopped, and {table} was not changed.")
 
 
+class TablesHeld(MigrationStopped):
+    """Somebody else holds a table of the migration."""
+
+    code = "tables-held"
+    what = N_("The migration did not begin: {table}.")
+    why = N_("Other transactions hold these tables, and go on for longer than a minute.")
+    remedy = N_("End what runs for so long, a report or a backup, and migrate again.")
+
+
 class RowsNotSealed(MigrationStopped):
     """Rows have a plain value and no sealed one."""
 

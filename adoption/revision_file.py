@@ -17,10 +17,12 @@ from alembic.util import CommandError, asbool, rev_id
 from sqlalchemy.engine.default import DefaultDialect
 
 from ..errors import ConfigurationError
+from .alembic_locks import LockedTables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from alembic.operations import MigrateOperation
     from alembic.operations.ops import MigrationScript
     from alembic.script import Script
 
@@ -49,16 +51,18 @@ def write(place: Place, steps: Sequence[SealingStep], message: str) -> Path:
         if place.config.suffix == ".toml"
         else Config(place.config, ini_section=place.section)
     )
-    back = [step.reverse() for step in reversed(steps)]
+    tables = LockedTables(list(dict.fromkeys(step.table for step in steps)))
+    there = [tables, *steps]
+    back = [tables, *(step.reverse() for step in reversed(steps))]
     try:
-        script = _write(config, place, steps, back, message)
+        script = _write(config, place, there, back, message)
     except CommandError as error:
         raise ConfigurationError(detail=str(error)) from error
     return Path(script.path)
 
 
 def _write(
-    config: Config, place: Place, steps: Sequence[SealingStep], back: Sequence[SealingStep], message: str
+    config: Config, place: Place, steps: Sequence[MigrateOperation], back: Sequence[MigrateOperation], message: str
 ) -> Script:
     if asbool(config.get_alembic_option("revision_environment")):
         # Their env.py takes part in each revision, so it does in this one.
@@ -97,7 +101,7 @@ def _write(
     return written
 
 
-def _text(steps: Iterable[SealingStep]) -> tuple[str, set[str]]:
+def _text(steps: Iterable[MigrateOperation]) -> tuple[str, set[str]]:
     """Their Python, as the body of a function, and what it imports."""
     context = AutogenContext(
         MigrationContext.configure(dialect=DefaultDialect()),
