@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..errors import Tampered
 
 _COMMA = ord(",")
+_ZERO = ord("0")
 
 
 def netstring(*parts: bytes | str) -> bytes:
@@ -17,10 +18,16 @@ def netstring(*parts: bytes | str) -> bytes:
 
 
 def after(data: bytes, start: int) -> tuple[bytes, int]:
-    """The netstring that begins at ``start``, and the position behind it. Raises `Tampered` on anything else."""
+    """The netstring that begins at ``start``, and the position behind it. Raises `Tampered` on anything else.
+
+    A length has one spelling: what `int` would take besides (signs, blanks, zeros before it) is refused.
+    """
     try:
         colon = data.index(b":", start, start + 10)
-        end = colon + 1 + int(data[start:colon])
+        length = data[start:colon]
+        if not length.isdigit() or (length[0] == _ZERO and len(length) > 1):
+            raise Tampered
+        end = colon + 1 + int(length)
         if data[end] != _COMMA:
             raise Tampered
         return data[colon + 1 : end], end + 1

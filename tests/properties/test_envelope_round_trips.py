@@ -6,14 +6,14 @@ import datetime as dt
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import JSON, BigInteger, Boolean, Date, DateTime, Float, LargeBinary, Numeric, String, Time, Uuid
 
 from amanah.encryption.cipher import TenantCipher
 from amanah.encryption.codecs import codec_for
-from amanah.encryption.envelope import OVERHEAD, parse
-from amanah.encryption.netstrings import netstring
+from amanah.encryption.envelope import LARGEST_VERSION, OVERHEAD, header, parse
+from amanah.encryption.netstrings import after, netstring
 from amanah.encryption.normalise import normaliser
 from amanah.errors import EnvelopeUnknown, SealError, Tampered
 
@@ -91,6 +91,72 @@ def test_random_bytes_never_open(data):
     for candidate in (data, b"\x01\x00\x00\x00\x01" + data):
         with pytest.raises(SealError):
             CIPHER.open("f", b"p", candidate)
+
+
+@given(st.integers(1, LARGEST_VERSION), st.binary(min_size=12, max_size=12), st.binary(min_size=32, max_size=32))
+def test_every_header_is_read_as_it_was_written(version, half, commitment):
+    """Key version, half nonce and commitment stand where the parser looks for them."""
+    envelope = parse(header(version, half, commitment) + bytes(28))
+    assert (envelope.key_version, envelope.half, envelope.commitment) == (version, half, commitment)
+
+
+@st.composite
+def mutations(draw):
+    """An envelope after one to three edits: bytes exchanged, taken out, put in, cut off, or another's put in place."""
+    sealed = bytearray(CIPHER.seal("f", b"p", draw(st.binary(max_size=40))))
+    other = CIPHER.seal("f", b"p", draw(st.binary(max_size=40)))
+    original = bytes(sealed)
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(sealed)))
+        end = draw(st.integers(start, len(sealed)))
+        match draw(st.sampled_from(["exchange", "remove", "insert", "cut", "splice", "flip"])):
+            case "exchange":
+                sealed[start:end] = draw(st.binary(min_size=end - start, max_size=end - start))
+            case "remove":
+                del sealed[start:end]
+            case "insert":
+                sealed[start:start] = draw(st.binary(min_size=1, max_size=8))
+            case "cut":
+                del sealed[start:]
+            case "splice":
+                sealed[start:end] = other[start:end]
+            case "flip" if start < len(sealed):
+                sealed[start] ^= 1 << draw(st.integers(0, 7))
+    return original, other, bytes(sealed)
+
+
+@given(mutations())
+def test_a_mutated_envelope_never_opens(mutation):
+    """Whatever was done to it: only the two envelopes that were made open, and a refusal is always one of our own."""
+    original, other, mutated = mutation
+    if mutated in (original, other):
+        return
+    with pytest.raises(SealError):
+        CIPHER.open("f", b"p", mutated)
+
+
+@given(st.lists(st.binary(max_size=20), min_size=1), st.binary(max_size=20))
+def test_netstrings_are_read_back_part_by_part(parts, rest):
+    """What stands before a cell is found again, whatever stands behind it."""
+    data, position = netstring(*parts) + rest, 0
+    for part in parts:
+        found, position = after(data, position)
+        assert found == part
+    assert data[position:] == rest
+
+
+@given(st.binary(max_size=40) | st.from_regex(rb"[ +_0-9-]{1,4}:[a-z]{0,12},?", fullmatch=True))
+@example(b"01:a,")
+@example(b" 1:a,")
+@example(b"+1:a,")
+@example(b"1_0:abcdefghij,")
+def test_a_netstring_has_one_spelling(data):
+    """What is read encodes to the same bytes; signs, blanks and zeros before a length are refused."""
+    try:
+        part, position = after(data, 0)
+    except Tampered:
+        return
+    assert netstring(part) == data[:position]
 
 
 @given(st.lists(st.binary(max_size=20)), st.lists(st.binary(max_size=20)))
