@@ -3,6 +3,7 @@
 #   make tour    run those steps by itself; fails if any answer is not as told
 #   make trail   what the demo's trail holds, and whether it is whole
 #   make test    every check
+#   make long    the tests that take minutes and are not among them
 # PYTHON=… chooses the interpreter, VENV=… the folder of the environment, WORKERS=… how many tests run side by side.
 
 VENV ?= .venv
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tour trail test lint format types unit bench catalogues migration clean
+.PHONY: help demo tour trail test long lint format types unit bench catalogues migration clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -75,6 +76,10 @@ unit: export TMPDIR := $(shell if test -w /dev/shm && test "$$(df -Pk /dev/shm |
   then echo /dev/shm; else echo "$${TMPDIR:-/tmp}"; fi)
 unit: $(VENV)/.dev
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
+
+# A million messages beside the accumulated hash of the specification.
+long: $(VENV)/.dev
+	AMANAH_TEST_LONG=1 $(BIN)/pytest -q tests/unit/encryption/test_xaes.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
