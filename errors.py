@@ -198,17 +198,52 @@ class KeyFileUnreadable(ConfigurationError):
     remedy = N_("Give the service's own user a readable file of mode 600 in the documented format.")
 
 
-class KeyFileWrong(ConfigurationError):
-    """The key file is readable and is not the one under which this database's tenant keys were wrapped."""
+class ProviderKeyWrong(ConfigurationError):
+    """The key provider is not the one that wrapped these keys, or no longer has the key that did."""
 
-    code = "key-file-wrong"
+    code = "provider-key-wrong"
     status = 503
     what = N_("No sealed value can be read or written.")
     why = N_(
+        "The key provider does not have the key {key_id} that wrapped these keys, or has another one of that name. "
+        "Its current key is {current}."
+    )
+    remedy = N_("Configure the key provider that belongs to this database.")
+
+
+class KeyFileWrong(ProviderKeyWrong):
+    """The key file is readable and is not the one under which this database's tenant keys were wrapped."""
+
+    code = "key-file-wrong"
+    why = N_(
         "The key file does not hold the key {key_id} that wrapped this tenant's keys, "
-        "or holds another one of that name."
+        "or holds another one of that name. Its current key is {current}."
     )
     remedy = N_("Restore the key file that belongs to this database.")
+
+
+class ProviderKeyUnusable(ProviderKeyWrong):
+    """The key is there, and the service does not let it be used: disabled, or on its way to deletion."""
+
+    code = "provider-key-unusable"
+    why = N_("The provider's key {key_id} cannot be used: {detail}.")
+    remedy = N_("Enable the key in the key service, or cancel its deletion there while that is possible.")
+
+
+class ProviderCannot(ConfigurationError):
+    """Something that this key provider cannot do at all, or not for this key. Nothing was changed."""
+
+    code = "provider-cannot"
+    what = N_("The key provider did nothing.")
+    why = "{detail}"
+
+
+class ProviderKeyCurrent(ProviderCannot):
+    """The key that new wraps are made under was to be destroyed."""
+
+    code = "provider-key-current"
+    why = N_("The key {key_id} is the one under which tenants' keys are wrapped now.")
+    remedy = N_("Make another one current and move what it wrapped first.")
 
 
 # -- unavailable: nothing is wrong with the request; a part that it needs is away -----------------------------------

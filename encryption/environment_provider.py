@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..i18n import N_
-from .file_provider import decode_key
+from .key_file import decode_key
 from .local_keys import LocalKeys
 
 if TYPE_CHECKING:

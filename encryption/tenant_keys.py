@@ -54,8 +54,9 @@ def provision(connection: Connection, provider: KeyProvider, tenant_id: str) -> 
     """
     rows = rows_of(connection, tenant_id)
     if not _newest(rows, KEK):
-        wrapped = provider.wrap(os.urandom(KEY_SIZE), context(KEK, tenant_id, 1))
-        _insert(connection, tenant_id, KEK, 1, wrapped, provider_key_id=provider.key_id())
+        key_id = provider.key_id()
+        wrapped = provider.wrap(os.urandom(KEY_SIZE), context(KEK, tenant_id, 1), key_id)
+        _insert(connection, tenant_id, KEK, 1, wrapped, provider_key_id=key_id)
         rows = rows_of(connection, tenant_id)
     lacking = [kind for kind in (DATA, INDEX) if not _newest(rows, kind)]
     if lacking:

@@ -38,8 +38,14 @@ class Counting:
     def key_id(self):
         return self.inner.key_id()
 
-    def wrap(self, key, context):
-        return self.inner.wrap(key, context)
+    def wrap(self, key, context, key_id):
+        return self.inner.wrap(key, context, key_id)
+
+    def create_key(self, use):
+        return self.inner.create_key(use)
+
+    def destroy_key(self, key_id):
+        self.inner.destroy_key(key_id)
 
     def unwrap(self, wrapped, context, key_id):
         self.unwrapped += 1

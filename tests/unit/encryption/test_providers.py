@@ -34,7 +34,7 @@ def file_of(**keys):
 def test_a_created_key_file_wraps_and_unwraps(path):
     """What one process wrapped with a new file, another one unwraps with it."""
     provider = FileKeyProvider.create(path)
-    wrapped = provider.wrap(KEY, CONTEXT)
+    wrapped = provider.wrap(KEY, CONTEXT, provider.key_id())
     assert KEY not in wrapped
     assert FileKeyProvider(path).unwrap(wrapped, CONTEXT, provider.key_id()) == KEY
 
@@ -151,7 +151,7 @@ def test_what_is_no_key_file_is_refused(path, body):
 
 def test_a_file_far_too_large_is_not_read(path):
     """Proper JSON or not: a key file has a few lines."""
-    body = json.dumps(file_of(a=KEY)) + " " * 70_000
+    body = json.dumps(file_of(a=KEY)) + " " * 1_100_000
     with pytest.raises(KeyFileUnreadable, match="too large"):
         FileKeyProvider(write(path, body))
 
@@ -160,7 +160,7 @@ def test_a_file_without_the_key_that_wrapped_is_the_wrong_file(tmp_path):
     """The error names the key that is looked for."""
     first, second = FileKeyProvider.create(tmp_path / "a"), FileKeyProvider.create(tmp_path / "b")
     with pytest.raises(KeyFileWrong, match=first.key_id()):
-        second.unwrap(first.wrap(KEY, CONTEXT), CONTEXT, first.key_id())
+        second.unwrap(first.wrap(KEY, CONTEXT, first.key_id()), CONTEXT, first.key_id())
 
 
 def test_another_key_of_the_same_name_is_the_wrong_file(tmp_path):
@@ -168,13 +168,13 @@ def test_another_key_of_the_same_name_is_the_wrong_file(tmp_path):
     first = FileKeyProvider(write(tmp_path / "a", file_of(same=b"1" * 32)))
     second = FileKeyProvider(write(tmp_path / "b", file_of(same=b"2" * 32)))
     with pytest.raises(KeyFileWrong):
-        second.unwrap(first.wrap(KEY, CONTEXT), CONTEXT, "same")
+        second.unwrap(first.wrap(KEY, CONTEXT, first.key_id()), CONTEXT, "same")
 
 
 def test_a_wrapped_key_of_another_context_or_changed_is_tampered(path):
     """A tenant's wrapped key does not unwrap for another tenant."""
     provider = FileKeyProvider.create(path)
-    wrapped = provider.wrap(KEY, CONTEXT)
+    wrapped = provider.wrap(KEY, CONTEXT, provider.key_id())
     with pytest.raises(Tampered):
         provider.unwrap(wrapped, b"other", provider.key_id())
     with pytest.raises(Tampered):
@@ -186,14 +186,14 @@ def test_an_older_key_in_the_file_still_unwraps(tmp_path):
     before = FileKeyProvider(write(tmp_path / "a", file_of(old=b"1" * 32)))
     after = FileKeyProvider(write(tmp_path / "b", file_of(new=b"2" * 32, old=b"1" * 32)))
     assert after.key_id() == "new"
-    assert after.unwrap(before.wrap(KEY, CONTEXT), CONTEXT, "old") == KEY
+    assert after.unwrap(before.wrap(KEY, CONTEXT, before.key_id()), CONTEXT, "old") == KEY
 
 
 def test_a_key_from_the_environment_wraps_and_unwraps():
     """The variable holds a name and 32 bytes."""
     provider = EnvironmentKeyProvider(environment={"AMANAH_KEY": f"main:{GOOD}"})
     assert provider.key_id() == "main"
-    assert provider.unwrap(provider.wrap(KEY, CONTEXT), CONTEXT, "main") == KEY
+    assert provider.unwrap(provider.wrap(KEY, CONTEXT, provider.key_id()), CONTEXT, "main") == KEY
 
 
 @pytest.mark.parametrize("value", [None, "", GOOD, f":{GOOD}", "main:", f"main:{GOOD[:-4]}", f"main:{GOOD}x"])

@@ -99,7 +99,7 @@ def test_the_trail_is_read_newest_first(books: Any) -> None:
 def test_keys_in_memory_wrap_and_unwrap() -> None:
     """They are keys as any, and those of another process are others."""
     keys = MemoryKeys()
-    wrapped = keys.wrap(b"k" * 32, b"context")
+    wrapped = keys.wrap(b"k" * 32, b"context", keys.key_id())
     assert keys.unwrap(wrapped, b"context", keys.key_id()) == b"k" * 32
     with pytest.raises(KeyFileWrong):
         MemoryKeys().unwrap(wrapped, b"context", keys.key_id())
