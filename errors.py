@@ -805,6 +805,50 @@ class KeyUnknown(SealError):
     remedy = N_("Restore the key table that belongs to this database.")
 
 
+class KeyRetired(SealError):
+    """The value was sealed under a version of the key that was retired since."""
+
+    code = "key-retired"
+    why = N_("It was sealed under a key that this organisation has retired.")
+    remedy = N_("It was left behind or comes from an old backup: tell who administers the keys.")
+
+
+class SubjectErased(SealError):
+    """Something was to be written about a person who was erased."""
+
+    code = "subject-erased"
+    status = 409
+    what = N_("Nothing was stored for {subject}.")
+    why = N_("This person's data was erased, and nothing more is stored under this number.")
+    remedy = N_("If the person is back, register them anew.")
+
+
+class SubjectSecretMissing(SealError):
+    """The secret of the person whom the value is about is not in the table of secrets, and no erasure is on record."""
+
+    code = "subject-secret-missing"
+    why = N_("The secret that belongs to this person is not there, and no erasure is on record.")
+    remedy = N_("Restore the table amanah_subject, then run: amanah subjects replay-erasures")
+
+
+class SubjectSecretNotCarried(SealError):
+    """A single column was taken from a result of several, so that the person's secret was not met."""
+
+    code = "subject-secret-not-carried"
+    why = N_("The result was read by single columns, and the first personal one of its row was left out.")
+    remedy = N_("Select only the columns that are needed, or read whole rows.")
+
+
+class EpochMissing(SealError):
+    """The tenant has no key yet under which the secrets of its subjects could be wrapped."""
+
+    code = "epoch-missing"
+    status = 503
+    what = N_("No value about a person can be sealed or opened.")
+    why = N_("This organisation has no key yet for the secrets of persons.")
+    remedy = N_("Run: amanah keys epochs")
+
+
 # -- the trail --------------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from amanah.encryption.cipher import TenantCipher
+from amanah.encryption.cipher import TenantCipher, TenantKeys
 from amanah.encryption.envelope import OVERHEAD
 from amanah.encryption.netstrings import netstring
 from amanah.encryption.sealing import Sealing
@@ -38,7 +38,7 @@ def main() -> None:
     place = netstring(FIELD, "0198c1de-7a11-7cc0-b52e-6d2f8a4e10aa")
     bare, nonce = AESGCM(os.urandom(32)), os.urandom(12)
     sealed_bare = bare.encrypt(nonce, VALUE, place)
-    cipher = TenantCipher("surabaya-trading", {1: os.urandom(32)}, 1, os.urandom(32))
+    cipher = TenantCipher("surabaya-trading", TenantKeys({1: os.urandom(32)}, 1, {1: os.urandom(32)}, 1))
     sealed = cipher.seal(FIELD, place, VALUE)
     cold = Sealing(os.urandom(32), netstring(FIELD))
     sealed_cold = cold.seal(1, VALUE, place)

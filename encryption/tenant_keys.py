@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..errors import AmanahError, KeysUnavailable, KeyUnknown, Tampered
-from .cipher import TenantCipher
-from .models import DATA, INDEX, KEK
+from ..database import PLATFORM
+from ..errors import AmanahError, KeysUnavailable, KeyUnknown, ProviderCannot, Tampered
+from .cipher import TenantCipher, TenantKeys
+from .models import DATA, EPOCH, INDEX, KEK
 from .models import key as key_table
 from .netstrings import netstring
 from .sealing import Sealing, WrongKey
@@ -34,55 +35,85 @@ class KeyRow(NamedTuple):
     kek_version: int | None
     wrapped: bytes
     created_at: int
+    retired_at: int | None
+    read_from: int | None
 
 
 def rows_of(connection: Connection, tenant_id: str) -> list[KeyRow]:
-    """The tenant's keys that are not retired, in one query, lowest version first."""
+    """The tenant's keys, those that are retired too, in one query, lowest version first."""
     columns = [key_table.c[name] for name in KeyRow._fields]
-    query = (
-        select(*columns)
-        .where(key_table.c.tenant_id == tenant_id, key_table.c.retired_at.is_(None))
-        .order_by(key_table.c.kind, key_table.c.version)
-    )
+    query = select(*columns).where(key_table.c.tenant_id == tenant_id).order_by(key_table.c.kind, key_table.c.version)
     return [KeyRow(*row) for row in connection.execute(query)]
 
 
 def provision(connection: Connection, provider: KeyProvider, tenant_id: str) -> None:
-    """Create what is lacking of KEK, data key 1 and index key 1, in the caller's transaction.
+    """Create what is lacking of KEK, data key 1, index key 1 and epoch key 1, in the caller's transaction.
 
     Two transactions may do this for one tenant at once: the first to commit wins, the other one takes its keys.
     """
     rows = rows_of(connection, tenant_id)
-    if not _newest(rows, KEK):
+    if not any(row.kind == KEK for row in rows):
         key_id = provider.key_id()
         wrapped = provider.wrap(os.urandom(KEY_SIZE), context(KEK, tenant_id, 1), key_id)
         _insert(connection, tenant_id, KEK, 1, wrapped, provider_key_id=key_id)
         rows = rows_of(connection, tenant_id)
-    lacking = [kind for kind in (DATA, INDEX) if not _newest(rows, kind)]
+    lacking = [kind for kind in (DATA, INDEX) if newest(rows, kind) is None]
     if lacking:
-        kek = _newest(rows, KEK)
+        kek = newest(rows, KEK)
         if kek is None:  # version 1 was retired: a tenant that was shut down is not opened again by this
             raise KeyUnknown
-        wrapping = _unwrapped_kek(provider, tenant_id, kek)
+        wrapping = unwrapped_kek(provider, tenant_id, kek)
         for kind in lacking:
-            _insert_wrapped(connection, tenant_id, kind, 1, kek.version, wrapping)
+            insert_wrapped(connection, tenant_id, kind, 1, kek.version, wrapping)
+    if newest(rows, EPOCH) is None:
+        add_epoch(connection, provider, tenant_id, epoch_key_id(connection, provider))
+
+
+def epoch_key_id(connection: Connection, provider: KeyProvider) -> str:
+    """The provider's key of the present epoch: the one that wraps the platform's newest epoch key.
+
+    Where there is none, a new one; the current key where the provider makes none, which then is never destroyed.
+    """
+    of_platform = newest(rows_of(connection, PLATFORM), EPOCH)
+    return new_epoch_key(provider) if of_platform is None else of_platform.provider_key_id or ""
+
+
+def new_epoch_key(provider: KeyProvider) -> str:
+    """The id of a new provider key for an epoch; the current key's where the provider makes none."""
+    try:
+        return provider.create_key("epoch")
+    except ProviderCannot:
+        return provider.key_id()
+
+
+def add_epoch(connection: Connection, provider: KeyProvider, tenant_id: str, key_id: str) -> int:
+    """The tenant's next epoch key, wrapped under the provider's key ``key_id``, in the caller's transaction.
+
+    Returns its version.
+    """
+    version = next_version(connection, tenant_id, EPOCH)
+    wrapped = provider.wrap(os.urandom(KEY_SIZE), context(EPOCH, tenant_id, version), key_id)
+    _insert(connection, tenant_id, EPOCH, version, wrapped, provider_key_id=key_id)
+    return version
 
 
 def add_data_key(connection: Connection, provider: KeyProvider, tenant_id: str) -> int:
     """Create the next version of the tenant's data key in the caller's transaction; returns its version."""
-    kek = _newest(rows_of(connection, tenant_id), KEK)
+    kek = newest(rows_of(connection, tenant_id), KEK)
     if kek is None:
         raise KeyUnknown
-    version = 1 + int(
-        connection.execute(
-            select(func.coalesce(func.max(key_table.c.version), 0)).where(
-                key_table.c.tenant_id == tenant_id, key_table.c.kind == DATA
-            )
-        ).scalar_one()
-    )
-    wrapping = _unwrapped_kek(provider, tenant_id, kek)
-    _insert_wrapped(connection, tenant_id, DATA, version, kek.version, wrapping)
+    version = next_version(connection, tenant_id, DATA)
+    wrapping = unwrapped_kek(provider, tenant_id, kek)
+    insert_wrapped(connection, tenant_id, DATA, version, kek.version, wrapping)
     return version
+
+
+def next_version(connection: Connection, tenant_id: str, kind: str) -> int:
+    """One more than the newest version that there ever was."""
+    known = select(func.coalesce(func.max(key_table.c.version), 0)).where(
+        key_table.c.tenant_id == tenant_id, key_table.c.kind == kind
+    )
+    return 1 + int(connection.execute(known).scalar_one())
 
 
 def assemble(provider: KeyProvider, tenant_id: str, rows: Sequence[KeyRow], settled: int) -> TenantCipher:
@@ -90,13 +121,23 @@ def assemble(provider: KeyProvider, tenant_id: str, rows: Sequence[KeyRow], sett
 
     Where none is that old, the oldest one seals. Raises :class:`~amanah.errors.KeyUnknown` where a kind is lacking.
     """
-    keks = {row.version: _unwrapped_kek(provider, tenant_id, row) for row in rows if row.kind == KEK}
-    data = {row.version: _unwrap(keks, tenant_id, row) for row in rows if row.kind == DATA}
-    index = _newest(rows, INDEX)
-    if not data or index is None:
+    live = [row for row in rows if row.retired_at is None]
+    keks = {row.version: unwrapped_kek(provider, tenant_id, row) for row in live if row.kind == KEK}
+    data = {row.version: _unwrap(keks, tenant_id, row) for row in live if row.kind == DATA}
+    index = {row.version: _unwrap(keks, tenant_id, row) for row in live if row.kind == INDEX}
+    reading = max((r.version for r in live if r.kind == INDEX and r.read_from is not None), default=None)
+    if not data or reading is None:
         raise KeyUnknown
-    versions = [row.version for row in rows if row.kind == DATA and row.created_at <= settled]
-    return TenantCipher(tenant_id, data, max(versions, default=min(data)), _unwrap(keks, tenant_id, index))
+    versions = [row.version for row in live if row.kind == DATA and row.created_at <= settled]
+    keys = TenantKeys(
+        data=data,
+        sealing=max(versions, default=min(data)),
+        index=index,
+        reading=reading,
+        epochs={row.version: _provided(provider, tenant_id, row) for row in live if row.kind == EPOCH},
+        retired=frozenset(row.version for row in rows if row.kind == DATA and row.retired_at is not None),
+    )
+    return TenantCipher(tenant_id, keys)
 
 
 def context(kind: str, tenant_id: str, version: int) -> bytes:
@@ -104,12 +145,19 @@ def context(kind: str, tenant_id: str, version: int) -> bytes:
     return netstring("amanah key", kind, tenant_id, str(version))
 
 
-def _newest(rows: Sequence[KeyRow], kind: str) -> KeyRow | None:
-    return max((row for row in rows if row.kind == kind), key=lambda row: row.version, default=None)
+def newest(rows: Sequence[KeyRow], kind: str) -> KeyRow | None:
+    """The newest key of that kind that is not retired."""
+    live = (row for row in rows if row.kind == kind and row.retired_at is None)
+    return max(live, key=lambda row: row.version, default=None)
 
 
-def _unwrapped_kek(provider: KeyProvider, tenant_id: str, row: KeyRow) -> Sealing:
-    bound = context(KEK, tenant_id, row.version)
+def unwrapped_kek(provider: KeyProvider, tenant_id: str, row: KeyRow) -> Sealing:
+    """What the tenant's key-encryption key of ``row`` wraps with. Raises as `assemble`, and `KeysUnavailable`."""
+    return Sealing(_provided(provider, tenant_id, row), netstring("kek", tenant_id, str(row.version)))
+
+
+def _provided(provider: KeyProvider, tenant_id: str, row: KeyRow) -> bytes:
+    bound = context(row.kind, tenant_id, row.version)
     try:
         key = provider.unwrap(row.wrapped, bound, row.provider_key_id or "")
     except AmanahError:
@@ -118,7 +166,7 @@ def _unwrapped_kek(provider: KeyProvider, tenant_id: str, row: KeyRow) -> Sealin
         raise KeysUnavailable from error
     if len(key) != KEY_SIZE:
         raise Tampered
-    return Sealing(key, netstring("kek", tenant_id, str(row.version)))
+    return key
 
 
 def _unwrap(keks: dict[int, Sealing], tenant_id: str, row: KeyRow) -> bytes:
@@ -134,9 +182,10 @@ def _unwrap(keks: dict[int, Sealing], tenant_id: str, row: KeyRow) -> bytes:
     return key
 
 
-def _insert_wrapped(
+def insert_wrapped(
     connection: Connection, tenant_id: str, kind: str, version: int, kek_version: int, wrapping: Sealing
 ) -> None:
+    """A new random key of that kind and version, wrapped under the tenant's key-encryption key."""
     wrapped = wrapping.seal(kek_version, os.urandom(KEY_SIZE), context(kind, tenant_id, version))
     _insert(connection, tenant_id, kind, version, wrapped, kek_version=kek_version)
 
@@ -151,6 +200,8 @@ def _insert(
     provider_key_id: str | None = None,
     kek_version: int | None = None,
 ) -> None:
+    now = time.time_ns() // 1000
+    first = kind == INDEX and version == 1  # has no rows to be filled in before searches go by it
     # ON CONFLICT DO NOTHING instead of a savepoint: on pysqlite a savepoint can commit the caller's transaction.
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(
@@ -162,7 +213,8 @@ def _insert(
             provider_key_id=provider_key_id,
             kek_version=kek_version,
             wrapped=wrapped,
-            created_at=time.time_ns() // 1000,
+            created_at=now,
+            read_from=now if first else None,
         )
         .on_conflict_do_nothing()
     )

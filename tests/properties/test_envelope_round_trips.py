@@ -10,14 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import JSON, BigInteger, Boolean, Date, DateTime, Float, LargeBinary, Numeric, String, Time, Uuid
 
-from amanah.encryption.cipher import TenantCipher
+from amanah.encryption.cipher import TenantCipher, TenantKeys
 from amanah.encryption.codecs import codec_for
 from amanah.encryption.envelope import LARGEST_VERSION, OVERHEAD, header, parse
 from amanah.encryption.netstrings import after, netstring
 from amanah.encryption.normalise import normaliser
 from amanah.errors import EnvelopeUnknown, SealError, Tampered
 
-CIPHER = TenantCipher("surabaya", {1: b"d" * 32}, 1, b"i" * 32)
+CIPHER = TenantCipher("surabaya", TenantKeys({1: b"d" * 32}, 1, {1: b"i" * 32}, 1))
 text = st.text(st.characters(exclude_categories=["Cs"]))
 fields = st.text(st.characters(codec="ascii"), min_size=1, max_size=20)
 offsets = st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)).map(dt.timezone)

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from amanah.encryption import cipher as module
-from amanah.encryption.cipher import TOKEN_SIZE, TenantCipher
+from amanah.encryption import field_cipher as module
+from amanah.encryption.cipher import TOKEN_SIZE, TenantCipher, TenantKeys
 from amanah.encryption.envelope import HALF_END, HEADER_SIZE, NONCE_END, VERSION_END
 from amanah.encryption.netstrings import netstring
 from amanah.errors import EnvelopeUnknown, KeyUnknown, SealError, Tampered
@@ -20,7 +20,7 @@ DATA, INDEX = b"d" * 32, b"i" * 32
 
 
 def make(tenant="surabaya", keys=None, version=1, index=INDEX):
-    return TenantCipher(tenant, keys or {1: DATA}, version, index)
+    return TenantCipher(tenant, TenantKeys(keys or {1: DATA}, version, {1: index}, 1))
 
 
 @pytest.fixture
