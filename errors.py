@@ -298,6 +298,14 @@ class KeysUnavailable(Unavailable):
     why = N_("The keys of this tenant cannot be reached.")
 
 
+class KeyServiceRefused(KeysUnavailable):
+    """The key service answers, and does not let this installation use its keys."""
+
+    code = "key-service-refused"
+    why = N_("The key service does not accept this installation's credentials, or they lack a right ({detail}).")
+    remedy = N_("Tell the operator of this service: the key service's own log says what was refused.")
+
+
 class PolicyUnavailable(Unavailable):
     """The policy cannot be read or does not load."""
 
