@@ -38,7 +38,11 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.pip
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 	@echo "Installing what the checks need (once)"
-	@$(PIP) install -qq --editable . --group dev && touch $@
+	@$(PIP) install -qq --editable . --group dev
+	@command -v softhsm2-util >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends softhsm2 \
+	  >/dev/null; } || echo "SoftHSM2 is not here: the tests of PKCS#11 are skipped (on Debian: apt-get install softhsm2)"
+	@touch $@
 
 # -- using it ----------------------------------------------------------------------------------------------------------
 

@@ -230,6 +230,16 @@ class ProviderKeyUnusable(ProviderKeyWrong):
     remedy = N_("Enable the key in the key service, or cancel its deletion there while that is possible.")
 
 
+class ProviderKeyMissing(ConfigurationError):
+    """The key provider has no key yet under which tenants' keys could be wrapped."""
+
+    code = "provider-key-missing"
+    status = 503
+    what = N_("No sealed value can be read or written.")
+    why = N_("The key provider has no key {name}.")
+    remedy = N_("Make a first one with: amanah keys init. If there was one, configure the provider that has it.")
+
+
 class ProviderCannot(ConfigurationError):
     """Something that this key provider cannot do at all, or not for this key. Nothing was changed."""
 
@@ -304,6 +314,14 @@ class KeyServiceRefused(KeysUnavailable):
     code = "key-service-refused"
     why = N_("The key service does not accept this installation's credentials, or they lack a right ({detail}).")
     remedy = N_("Tell the operator of this service: the key service's own log says what was refused.")
+
+
+class TokenMissing(KeysUnavailable):
+    """The PKCS#11 module does not see the token that holds the keys."""
+
+    code = "token-missing"
+    why = N_("There is no PKCS#11 token {token}.")
+    remedy = N_("Tell the operator of this service: the token is not plugged in, not reachable, or named otherwise.")
 
 
 class PolicyUnavailable(Unavailable):

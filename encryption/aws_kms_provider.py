@@ -29,6 +29,7 @@ from ..errors import (
     KeysUnavailable,
     ProviderCannot,
     ProviderKeyCurrent,
+    ProviderKeyMissing,
     ProviderKeyWrong,
     Tampered,
 )
@@ -147,7 +148,10 @@ class AwsKmsProvider:
 
     def _resolved(self) -> str:
         begun = self._clock()
-        found = self._call("describe_key", self._configured, KeyId=self._configured)["KeyMetadata"]
+        try:
+            found = self._call("describe_key", self._configured, KeyId=self._configured)["KeyMetadata"]
+        except ProviderKeyWrong as error:
+            raise ProviderKeyMissing(name=self._configured) from error
         return self._take(str(found["Arn"]), begun)
 
     def _take(self, arn: str, begun: float | None = None) -> str:

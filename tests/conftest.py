@@ -215,6 +215,12 @@ def _world(name: str) -> Any:
     return sys.modules[name]
 
 
+@pytest.fixture(scope="session")
+def soft_token(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A PKCS#11 token: the path of its ``module``, its ``label`` and its ``pin``."""
+    return _world("token_world").soft_token(tmp_path_factory.mktemp("token"))
+
+
 @pytest.fixture
 def world(sqlite_database: str, tmp_path: Path) -> Iterator[Any]:
     """The HTTP gate with tenants, policy, keys and trail behind it, on SQLite (``tests/gate_world.py``)."""
