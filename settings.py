@@ -1,4 +1,4 @@
-"""What an operator sets from outside: where keys and checkpoints live, which proxies are believed.
+"""What an operator sets from outside: who keeps the keys, where checkpoints live, which proxies are believed.
 
 Values come from ``AMANAH_*`` environment variables or from the caller; nothing here widens access by default.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+ProviderName: TypeAlias = Literal["file", "environment", "aws-kms", "pkcs11"]
+PROVIDERS: Final[tuple[ProviderName, ...]] = get_args(ProviderName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,10 @@ class Settings:
     ``key_file``: the file key provider's keys, mode 600. ``signer_file``: the Ed25519 key that signs checkpoints.
     ``checkpoints``: a folder outside the database that keeps signed checkpoints. ``trusted_proxies``: addresses or
     networks whose ``X-Forwarded-*`` are believed. ``hosts``: names to which a plain request may be redirected.
+
+    ``key_provider``: who holds the keys above all others; ``key_provider_before``: who held them, while they move.
+    ``aws_kms_key``: an alias, ARN or id in AWS KMS. ``pkcs11_…``: path of the module, label of the token, with which
+    the keys' labels begin, and the PIN or a file that holds it.
     """
 
     key_file: Path
@@ -31,6 +39,14 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     trail_queue: int = field(default=10_000)
+    key_provider: ProviderName = "file"
+    key_provider_before: ProviderName | None = None
+    aws_kms_key: str = ""
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_label: str = "amanah"
+    pkcs11_pin: str = field(default="", repr=False)
+    pkcs11_pin_file: Path | None = None
 
     @classmethod
     def in_folder(cls, folder: str | os.PathLike[str]) -> Settings:
@@ -42,8 +58,9 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """``AMANAH_KEY_FILE``, ``AMANAH_SIGNER_FILE`` and ``AMANAH_CHECKPOINTS`` (or all three in ``AMANAH_STATE``).
 
+        ``AMANAH_KEY_PROVIDER`` says who keeps the keys, and further variables where (docs/reference/settings.md).
         ``AMANAH_TRUSTED_PROXIES`` and ``AMANAH_HOSTS`` are lists with commas. Raises `ConfigurationError` for a path
-        that is not said.
+        that is not said and a provider that there is not.
         """
         given = os.environ if environment is None else environment
         base = given.get("AMANAH_STATE")
@@ -57,13 +74,36 @@ class Settings:
                 raise ConfigurationError(detail=f"set {name}, or AMANAH_STATE for a folder that holds all of it")
             return default
 
+        provider = _provider(given, "AMANAH_KEY_PROVIDER") or "file"
+        before = _provider(given, "AMANAH_KEY_PROVIDER_BEFORE")
+        signer = path("AMANAH_SIGNER_FILE", usual.signer_file if usual else None)
+        # Without a file provider nothing is read there.
+        unused = None if "file" in (provider, before) else signer.with_name("keys.json")
+        pin_file = given.get("AMANAH_PKCS11_PIN_FILE")
         return cls(
-            key_file=path("AMANAH_KEY_FILE", usual.key_file if usual else None),
-            signer_file=path("AMANAH_SIGNER_FILE", usual.signer_file if usual else None),
+            key_file=path("AMANAH_KEY_FILE", usual.key_file if usual else unused),
+            signer_file=signer,
             checkpoints=path("AMANAH_CHECKPOINTS", usual.checkpoints if usual else None),
             trusted_proxies=_list(given.get("AMANAH_TRUSTED_PROXIES", "")),
             hosts=_list(given.get("AMANAH_HOSTS", "")),
+            key_provider=provider,
+            key_provider_before=before,
+            aws_kms_key=given.get("AMANAH_AWS_KMS_KEY", ""),
+            pkcs11_module=given.get("AMANAH_PKCS11_MODULE", ""),
+            pkcs11_token=given.get("AMANAH_PKCS11_TOKEN", ""),
+            pkcs11_label=given.get("AMANAH_PKCS11_LABEL") or "amanah",
+            pkcs11_pin=given.get("AMANAH_PKCS11_PIN", ""),
+            pkcs11_pin_file=Path(pin_file) if pin_file else None,
         )
+
+
+def _provider(given: Mapping[str, str], variable: str) -> ProviderName | None:
+    name = given.get(variable)
+    if not name:
+        return None
+    if name not in PROVIDERS:
+        raise ConfigurationError(detail=f"{variable} is one of: {', '.join(PROVIDERS)}")
+    return name
 
 
 def _list(text: str) -> tuple[str, ...]:

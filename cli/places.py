@@ -44,8 +44,9 @@ def load_guard(name: str) -> Guard:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    # A development guard warns of plain HTTP whenever it is built; here nothing is served, and the doctor says it.
-    warnings.filterwarnings("ignore", message="Amanah lets plain HTTP", category=RuntimeWarning)
+    # Guards warn of plain HTTP and of keys in a file when they are built. Nothing is served here; the doctor says it.
+    for message in ("Amanah lets plain HTTP", "The keys that wrap all others"):
+        warnings.filterwarnings("ignore", message=message, category=RuntimeWarning)
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

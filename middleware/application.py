@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from sqlalchemy import func, inspect, select
 
 from ..audit.checkpoints import SignerKey
 from ..database import own_engine
-from ..encryption.file_provider import FileKeyProvider
+from ..encryption.chosen_provider import chosen, first_key, is_for_development
 from ..encryption.models import key as key_table
 from ..settings import Settings
 from .engines import engines_of
@@ -60,9 +61,16 @@ class Deployed(TypedDict):
 def deployed(settings: Settings | None, provider: KeyProvider | None) -> Deployed:
     """Everything from ``settings``, the environment's by default. Nothing is created: what is missing is an error."""
     settings = settings or Settings.from_environment()
+    provider = provider or chosen(settings)
+    if is_for_development(provider):
+        message = (
+            "The keys that wrap all others lie in a file or in the environment, where they can be copied: use AWS KMS "
+            "or PKCS#11 where real data is (docs/how-to/keep-keys-in-a-key-service.md)."
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
     return {
         "settings": settings,
-        "provider": provider or FileKeyProvider(settings.key_file),
+        "provider": provider,
         "signer": SignerKey.load(settings.signer_file),
         "transport": Transport(trusted_proxies=settings.trusted_proxies, hosts=settings.hosts),
         "development": False,
@@ -81,16 +89,19 @@ def has_keys(engine: Engines) -> bool:
         own.dispose()
 
 
-def create_keys(settings: Settings) -> None:
-    """Make a key file and a signer, whichever is missing. Raises `KeyFileExists` where both are there."""
-    for path in (settings.key_file, settings.signer_file):
+def create_keys(settings: Settings) -> str:
+    """Make the provider's first key and a signer, whichever is missing. Returns the id of the provider's current key.
+
+    Raises `KeyFileExists` where a key file and a signer are both there.
+    """
+    files = [settings.signer_file] if settings.key_provider != "file" else [settings.key_file, settings.signer_file]
+    for path in files:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
     signed = settings.signer_file.exists()
     if not signed:
         SignerKey.create(settings.signer_file)
-    if signed or not settings.key_file.exists():
-        FileKeyProvider.create(settings.key_file)
+    return first_key(settings, again=not signed)
 
 
 __all__ = ["Application", "Deployed", "create_keys", "deployed", "has_keys"]

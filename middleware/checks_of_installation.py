@@ -50,7 +50,7 @@ KEY_FILE: Final = Check(
     "warning",
     "installation",
     N_("The keys that wrap all others lie in a file: who copies it and the database reads everything."),
-    N_("Use a key service as provider, and keep a copy of this file in a safe place until then."),
+    N_("Use AWS KMS or PKCS#11 as provider, and keep a copy of this file in a safe place until then."),
     production=True,
 )
 DEVELOPMENT: Final = Check(
@@ -60,6 +60,22 @@ DEVELOPMENT: Final = Check(
     N_("Plain HTTP is let in and refusals say what is missing: this guard is for one's own machine."),
     N_("Use Guard.production(…) where real data is."),
     production=True,
+    silenceable=False,
+)
+KEY_IN_ENVIRONMENT: Final = Check(
+    "AMN-D047",
+    "warning",
+    "installation",
+    N_("The key that wraps all others is in an environment variable: whatever runs in the process can read it."),
+    N_("Use AWS KMS or PKCS#11 as provider: AMANAH_KEY_PROVIDER."),
+    production=True,
+)
+PROVIDER_AWAY: Final = Check(
+    "AMN-D048",
+    "error",
+    "installation",
+    N_("The key provider does not name its current key ({code}): what is not in memory is refused."),
+    N_("Start the key service, or correct the settings that name it; the page of the error says more."),
     silenceable=False,
 )
 SECRET_OPEN: Final = Check(

@@ -14,8 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from ..audit.entries import now_us
 from ..audit.models import entry, heartbeat, queued
 from ..audit.staging import staged
+from ..encryption.environment_provider import EnvironmentKeyProvider
 from ..encryption.file_provider import FileKeyProvider
-from ..errors import DatabaseNotMigrated
+from ..errors import AmanahError, DatabaseNotMigrated
 from ..migrations import check
 from ..tenants.models import tenant
 from .checks_of_declarations import FIXED_TENANT_MISSING, TENANT_BESIDE_FIXED
@@ -25,11 +26,13 @@ from .checks_of_installation import (
     DEVELOPMENT,
     ENGINE_UNPROTECTED,
     KEY_FILE,
+    KEY_IN_ENVIRONMENT,
     NO_CHECKPOINT,
     NO_TIMEOUT,
     NO_TLS,
     NOT_MIGRATED,
     OLD_CHECKPOINT,
+    PROVIDER_AWAY,
     SECRET_MISSING,
     SECRET_OPEN,
     SQLITE,
@@ -70,6 +73,7 @@ class Installation:
 def installation(register: Register, metadata: MetaData, place: Installation) -> Iterator[Finding]:
     """Everything about ``place``. A database that is away or not ready is a finding; what needs it is then left out."""
     yield from _operation(place)
+    yield from _provider(place)
     yield from _files(place)
     gap = _not_ready(place)
     if gap is not None:
@@ -97,8 +101,19 @@ def _operation(place: Installation) -> Iterator[Finding]:
             yield NO_TLS("postgresql")
     if isinstance(place.provider, FileKeyProvider):
         yield KEY_FILE(str(place.provider.path))
+    elif isinstance(place.provider, EnvironmentKeyProvider):
+        yield KEY_IN_ENVIRONMENT(place.settings.key_provider)
     for name in unprotected(place.engine):
         yield ENGINE_UNPROTECTED(name)
+
+
+def _provider(place: Installation) -> Iterator[Finding]:
+    if isinstance(place.provider, FileKeyProvider):
+        return  # of which `_files` tells more
+    try:
+        place.provider.key_id()
+    except AmanahError as error:
+        yield PROVIDER_AWAY(place.settings.key_provider, code=error.code)
 
 
 def _files(place: Installation) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ from amanah.audit.sequencer import Sequencer
 from amanah.audit.staging import Staging, stage
 from amanah.encryption.environment_provider import EnvironmentKeyProvider
 from amanah.encryption.file_provider import FileKeyProvider
+from amanah.errors import KeysUnavailable
 from amanah.guard import create_keys
 from amanah.middleware.checks import CHECKS
 from amanah.middleware.declare import build
@@ -44,6 +45,7 @@ from amanah.middleware.observing import Observing
 from amanah.middleware.personal_names import guesses
 from amanah.settings import Settings
 from amanah.tenants.models import tenant
+from amanah.testing import MemoryKeys
 
 
 def table(name, *columns, metadata=None, tenant=True):
@@ -446,11 +448,30 @@ def test_secrets_open_to_others_or_missing_are_errors(place):
 
 
 def test_keys_from_the_environment_are_no_key_file(place):
-    """Another provider has no file to look at."""
+    """Another provider has no file to look at; that the process can read its key is told instead."""
     key = base64.b64encode(bytes(32)).decode()
     provider = EnvironmentKeyProvider(environment={"AMANAH_KEY": f"test:{key}"})
-    other = Installation(place.engine, place.trail_engine, place.settings, provider, development=False)
-    assert "AMN-D028" not in {id_ for id_, _ in found(MetaData(), place=other)}
+    ids = {one.id: one.level for one in found(MetaData(), place=replace(place, provider=provider)).values()}
+    assert "AMN-D028" not in ids
+    assert ids["AMN-D047"] == "warning"
+
+
+def test_a_key_provider_that_names_no_key_is_an_error(place, monkeypatch):
+    """It is away, or not the right one; the code leads to the page of errors. One that answers is none."""
+    provider = MemoryKeys()
+    assert not {"AMN-D028", "AMN-D047", "AMN-D048"} & {
+        id_ for id_, _ in found(MetaData(), place=replace(place, provider=provider))
+    }
+
+    def away():
+        raise KeysUnavailable
+
+    monkeypatch.setattr(provider, "key_id", away)
+    (told,) = (
+        one for one in found(MetaData(), place=replace(place, provider=provider)).values() if one.id == "AMN-D048"
+    )
+    assert told.level == "error"
+    assert "keys-unavailable" in told.told()
 
 
 def test_an_engine_beside_the_guards_is_an_error(place):
