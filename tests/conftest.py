@@ -221,6 +221,12 @@ def soft_token(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return _world("token_world").soft_token(tmp_path_factory.mktemp("token"))
 
 
+@pytest.fixture(scope="session")
+def kms_world() -> Any:
+    """How boto3 is led to a server of the tests' own (``tests/kms_world.py``)."""
+    return _world("kms_world")
+
+
 @pytest.fixture
 def world(sqlite_database: str, tmp_path: Path) -> Iterator[Any]:
     """The HTTP gate with tenants, policy, keys and trail behind it, on SQLite (``tests/gate_world.py``)."""

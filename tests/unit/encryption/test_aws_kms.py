@@ -32,7 +32,11 @@ from amanah.errors import (
 
 KEY, CONTEXT = b"\xaak" * 16, b"3:key,7:tenant1,"
 REGION = "ap-southeast-3"
-SILENCE = {"connect_timeout": 0.15, "read_timeout": 0.15, "attempts": 1}
+
+
+def kms(key, **more):
+    """A provider that waits for a machine that is busy."""
+    return AwsKmsProvider(key, connect_timeout=30.0, read_timeout=30.0, **more)
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +49,9 @@ def endpoint():
 
 
 @pytest.fixture(autouse=True)
-def surroundings(endpoint, monkeypatch, tmp_path):
+def surroundings(kms_world, endpoint, monkeypatch, tmp_path):
     """What boto3 reads, and nothing of this machine's own."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    said = {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_CONFIG_FILE": str(tmp_path / "config"),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL_KMS": endpoint,
-        "AWS_REGION": REGION,
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
-        "NO_PROXY": "127.0.0.1",
-    }
-    for name, value in said.items():
-        monkeypatch.setenv(name, value)
+    kms_world.surround(monkeypatch, tmp_path, int(endpoint.rpartition(":")[2]))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +69,7 @@ def alias(request):
 @pytest.fixture
 def keys(alias):
     """A provider whose alias leads to a first key."""
-    keys = AwsKmsProvider(alias)
+    keys = kms(alias)
     keys.create_key("tenants")
     return keys
 
@@ -90,7 +81,7 @@ def test_what_kms_wrapped_it_unwraps_for_the_same_context_only(keys):
     wrapped = keys.wrap(KEY, CONTEXT, name)
     assert len(wrapped) <= 1024
     assert KEY not in wrapped
-    assert AwsKmsProvider(name).unwrap(wrapped, CONTEXT, name) == KEY
+    assert kms(name).unwrap(wrapped, CONTEXT, name) == KEY
     for changed, context in [
         (wrapped, CONTEXT + b"x"),
         (wrapped[:-1] + bytes([wrapped[-1] ^ 1]), CONTEXT),
@@ -105,7 +96,7 @@ def test_what_kms_wrapped_it_unwraps_for_the_same_context_only(keys):
 def test_the_alias_says_which_key_is_current(keys, alias, aws):
     """A new key for tenants moves it; other processes notice within the time for which they remember it."""
     clock = SimpleNamespace(now=0.0)
-    other = AwsKmsProvider(alias, clock=lambda: clock.now, remembered=30)
+    other = kms(alias, clock=lambda: clock.now, remembered=30)
     old = other.key_id()
     wrapped = keys.wrap(KEY, CONTEXT, old)
     new = keys.create_key("tenants")
@@ -122,7 +113,7 @@ def test_a_key_is_configured_by_id_arn_or_alias(keys, aws, alias, form):
     """Rows always hold its ARN."""
     found = aws.describe_key(KeyId=alias)["KeyMetadata"]
     said = {"id": found["KeyId"], "arn": found["Arn"], "alias arn": found["Arn"].partition("key/")[0] + alias}[form]
-    other = AwsKmsProvider(said)
+    other = kms(said)
     wrapped = other.wrap(KEY, CONTEXT, found["Arn"])
     assert other.key_id() == found["Arn"]
     assert keys.unwrap(wrapped, CONTEXT, keys.key_id()) == KEY
@@ -130,7 +121,7 @@ def test_a_key_is_configured_by_id_arn_or_alias(keys, aws, alias, form):
 
 def test_one_configured_key_stays_the_current_one(keys, aws):
     """Without an alias there is nothing to move; nothing is made. Keys of epochs can be."""
-    fixed = AwsKmsProvider(keys.key_id())
+    fixed = kms(keys.key_id())
     before = len(aws.list_keys(Limit=1000)["Keys"])
     with pytest.raises(ProviderCannot, match="alias"):
         fixed.create_key("tenants")
@@ -160,7 +151,7 @@ def test_destroying_takes_the_shortest_window(keys, aws):
 
 def test_the_current_key_is_not_destroyed(keys, alias, aws):
     """The alias is asked, not the memory: another process may have moved it."""
-    old, new = keys.key_id(), AwsKmsProvider(alias).create_key("tenants")
+    old, new = keys.key_id(), kms(alias).create_key("tenants")
     with pytest.raises(ProviderKeyCurrent):
         keys.destroy_key(new)
     keys.destroy_key(old)
@@ -179,7 +170,7 @@ def test_a_key_that_somebody_else_made_is_not_destroyed(keys, aws):
 def test_keys_of_another_provider_account_or_region_are_not_used(keys, alias, configured):
     """The error names both; KMS is not asked to use a key of somebody else's account."""
     name = keys.key_id()
-    other = AwsKmsProvider(alias if configured == "alias" else name)
+    other = kms(alias if configured == "alias" else name)
     wrapped = keys.wrap(KEY, CONTEXT, name)
     foreign = [
         "5d1f0c9a7b3e4826",
@@ -208,7 +199,7 @@ def test_a_key_or_an_alias_that_is_not_there_is_named(keys):
         with pytest.raises(ProviderKeyWrong, match=gone):
             call()
     with pytest.raises(ProviderKeyMissing, match=r"alias/nowhere.*keys init"):
-        AwsKmsProvider("alias/nowhere").key_id()
+        kms("alias/nowhere").key_id()
 
 
 def test_a_key_made_for_an_alias_that_cannot_be_moved_is_given_back(keys, aws, monkeypatch):
@@ -277,7 +268,7 @@ def test_a_server_that_stopped_is_unavailable_and_heals(alias, monkeypatch):
     server.start()
     host, port = server.get_host_and_port()
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", f"http://{host}:{port}")
-    keys = AwsKmsProvider(alias, attempts=1)
+    keys = kms(alias, attempts=1)
     name = keys.create_key("tenants")
     wrapped = keys.wrap(KEY, CONTEXT, name)
     server.stop()
@@ -286,7 +277,7 @@ def test_a_server_that_stopped_is_unavailable_and_heals(alias, monkeypatch):
         lambda: keys.wrap(KEY, CONTEXT, name),
         lambda: keys.create_key("epoch"),
         lambda: keys.destroy_key(name),
-        AwsKmsProvider(alias, attempts=1).key_id,
+        kms(alias, attempts=1).key_id,
     ):
         with pytest.raises(KeysUnavailable):
             call()
@@ -298,12 +289,12 @@ def test_a_server_that_stopped_is_unavailable_and_heals(alias, monkeypatch):
         again.stop()
 
 
-def test_a_server_that_never_answers_is_unavailable(monkeypatch):
+def test_a_server_that_never_answers_is_unavailable(kms_world, monkeypatch):
     """After the time-out, which is bounded by default as well."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(KeysUnavailable):
-            AwsKmsProvider("alias/a", **SILENCE).key_id()
+            AwsKmsProvider("alias/a", attempts=1, **kms_world.IMPATIENT).key_id()
         limits = AwsKmsProvider("alias/a")._client[1].meta.config
     assert (limits.connect_timeout + limits.read_timeout) * limits.retries["total_max_attempts"] <= 10
 
