@@ -6,6 +6,7 @@ module lists every public name and nothing else.
 """
 
 from .adoption.autogenerate import include_object, render_item
+from .encryption.coordinates import Coordinate, Point
 from .errors import AmanahError
 from .guard import Guard
 from .middleware.access import Access, Actor
@@ -25,9 +26,11 @@ __all__ = [
     "Actor",
     "AmanahError",
     "BearerToken",
+    "Coordinate",
     "Guard",
     "Identity",
     "Personal",
+    "Point",
     "RoleMap",
     "SessionCookie",
     "Settings",

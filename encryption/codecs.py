@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from ..errors import DeclarationError, InvalidInput
 from ..i18n import N_
+from .coordinates import Coordinate, Point, coordinate_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,13 +45,21 @@ class Codec:
     decode: Callable[[bytes], Any]
     decode_text: Callable[[str], Any]
 
+    def decode_plain(self, data: bytes) -> Any:
+        """`decode_text` of what is UTF-8. Raises `DeclarationError` for what is not."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            raise _unlike(self.name) from None
+        return self.decode_text(text)
+
 
 def codec_for(type_: TypeEngine[Any]) -> Codec:
     """The codec for a column's type; raises :class:`~amanah.errors.DeclarationError` where there is none."""
     if isinstance(type_, types.Enum):
         return _enum(type_)
     if isinstance(type_, types.Numeric | types.Float):  # 2.0: Float is a Numeric; 2.1: it is not
-        return _DECIMAL if type_.asdecimal else _FLOAT
+        return _decimal(type_.scale) if type_.asdecimal else _FLOAT
     if isinstance(type_, types.Uuid):
         return _UUID if type_.as_uuid else _UUID_TEXT
     for kind, codec in _CODECS:
@@ -74,13 +83,13 @@ def _codec(name: str, write: Callable[[Any], str], read: Callable[[str], Any]) -
         try:
             return read(text)
         except (TypeError, ValueError, InvalidOperation, KeyError, RecursionError, OverflowError):
-            raise DeclarationError(detail=f"a stored value is no {name}, as its column is declared") from None
+            raise _unlike(name) from None
 
     def decode(data: bytes) -> Any:
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            raise DeclarationError(detail=f"a stored value is no {name}, as its column is declared") from None
+            raise _unlike(name) from None
         return decode_text(text)
 
     return Codec(name, encode, decode, decode_text)
@@ -98,7 +107,12 @@ _NO_VALUE = {
     "uuid": N_("A value for a field of UUIDs is no UUID."),
     "json": N_("A value for a field of JSON cannot be written as JSON."),
     "enum": N_("A value for a field with fixed choices is none of them."),
+    "coordinate": N_("A value for a field of places is no coordinate."),
 }
+
+
+def _unlike(name: str) -> DeclarationError:
+    return DeclarationError(detail=f"a stored value is no {name}, as its column is declared")
 
 
 def _of(kind: type[V], value: Any) -> V:
@@ -122,7 +136,7 @@ def _bytes_from_text(text: str) -> bytes:
         try:
             return bytes.fromhex(text[2:])
         except ValueError:
-            raise DeclarationError(detail="a stored value is no bytes, as its column is declared") from None
+            raise _unlike("bytes") from None
     return text.encode()
 
 
@@ -154,6 +168,23 @@ def _write_float(value: Any) -> str:
         raise TypeError
     return repr(float(_of(float | int | Decimal, value)))  # type: ignore[arg-type]
 
+
+def _decimal(scale: int | None) -> Codec:
+    """Decimals. What a plain column gives has as many places as it declares: SQLite stores 1.50 as the float 1.5."""
+    if not scale:
+        return _DECIMAL
+
+    def decode_text(text: str) -> Decimal:
+        number: Decimal = _DECIMAL.decode_text(text)
+        places = number.as_tuple().exponent
+        if isinstance(places, int) and places > -scale and number.adjusted() < _EXACT - scale:
+            return number.quantize(Decimal(1).scaleb(-scale))
+        return number
+
+    return replace(_DECIMAL, decode_text=decode_text)
+
+
+_EXACT = 28  # digits of the default context
 
 _TRUE = frozenset({"1", "t", "true"})
 _FALSE = frozenset({"0", "f", "false"})
@@ -187,13 +218,28 @@ def _write_date(value: Any) -> str:
     return (value.date() if isinstance(value, dt.datetime) else _of(dt.date, value)).isoformat()
 
 
+def _zoned(value: V) -> V:
+    """The value, if its offset can be kept: in a zone with summer time a time of day has none, and parts of a second
+    are not read back.
+    """  # noqa: D205
+    if value.tzinfo is not None:  # type: ignore[attr-defined]
+        offset = value.utcoffset()  # type: ignore[attr-defined]
+        if offset is None or offset.microseconds:
+            raise ValueError
+    return value
+
+
 def _write_timestamp(value: Any) -> str:
-    return _of(dt.datetime, value).isoformat()
+    return _zoned(_of(dt.datetime, value)).isoformat()
+
+
+def _write_time(value: Any) -> str:
+    return _zoned(_of(dt.time, value)).isoformat()
 
 
 _DATE = _codec("date", _write_date, dt.date.fromisoformat)
 _TIMESTAMP = _codec("timestamp", _write_timestamp, dt.datetime.fromisoformat)
-_TIME = _codec("time", lambda value: _of(dt.time, value).isoformat(), dt.time.fromisoformat)
+_TIME = _codec("time", _write_time, dt.time.fromisoformat)
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------
@@ -206,6 +252,7 @@ def _write_json(value: Any) -> str:
 _UUID = _codec("uuid", lambda value: str(_of(uuid.UUID, value)), uuid.UUID)
 _UUID_TEXT = _codec("uuid", lambda value: str(uuid.UUID(_of(str, value))), lambda text: str(uuid.UUID(text)))
 _JSON = _codec("json", _write_json, json.loads)
+_COORDINATE = _codec("coordinate", coordinate_text, Coordinate.parse)
 
 
 def _enum(type_: types.Enum) -> Codec:
@@ -236,6 +283,7 @@ def _enum(type_: types.Enum) -> Codec:
 
 
 _CODECS: tuple[tuple[type[TypeEngine[Any]], Codec], ...] = (
+    (Point, _COORDINATE),
     (types.String, _TEXT),
     (types.LargeBinary, _BYTES),
     (types.Integer, _INTEGER),

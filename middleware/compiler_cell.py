@@ -32,7 +32,7 @@ class Cell(Compiling):
             # clear.
             field = bound.type.field
             no_row = [("''", key) for key in _carried(field.table)]
-            return self._concatenate(field, no_row, self.process(column, **column_kw(kw)))
+            return self._concatenate(field, no_row, self.process(column, **column_kw(kw)), computed=True)
         if field is None:
             name = getattr(bound.type.field, "name", "?")
             refuse(SealedUseRefused(field=name, construct="an expression around the column"))
@@ -57,9 +57,14 @@ class Cell(Compiling):
         # One of the cells that fall together, whole: its own key goes with its own envelope.
         return f"(array_agg({cell}))[1]" if self.dialect.name == "postgresql" else f"min({cell})"
 
-    def _concatenate(self, field: Field, parts: list[tuple[str, Column[Any]]], value: str) -> str:
+    def _concatenate(
+        self, field: Field, parts: list[tuple[str, Column[Any]]], value: str, *, computed: bool = False
+    ) -> str:
+        sqlite = self.dialect.name != "postgresql"
+        if not field.sealed:
+            value = _plain_text(field, value, sqlite=sqlite, computed=computed)
         prefix = f"'{field.prefix.decode()}'"
-        if self.dialect.name == "postgresql":
+        if not sqlite:
             texts = [_never_null(_key_text(text, key, dashes=True), key) for text, key in parts]
             pieces = [f"octet_length({text})::text || ':' || {text} || ','" for text in texts]
             head = " || ".join([prefix, *pieces])
@@ -83,6 +88,21 @@ class Cell(Compiling):
 
 def _carried(table: Protected) -> list[Column[Any]]:
     return [table.table.c[name] for name in table.carried()]
+
+
+def _plain_text(field: Field, value: str, *, sqlite: bool, computed: bool) -> str:
+    """SQL that loses nothing of what a plain column holds when it becomes text, as `Codec.decode_text` reads it.
+
+    NULL stays NULL. What is ``computed`` may hold bind parameters, and stands there once.
+    """
+    kind = field.codec.name
+    if kind == "bytes" and sqlite:
+        return rf"replace(replace(nullif(quote({value}), 'NULL'), 'X''', '\x'), '''', '')"
+    if kind == "bytes":
+        return rf"('\x' || encode({value}, 'hex'))"
+    if kind == "float" and sqlite and not computed:  # by itself it writes 15 digits
+        return f"CASE WHEN {value} IS NOT NULL THEN printf('%!.20e', {value}) END"
+    return value
 
 
 def _never_null(text: str, key: Column[Any]) -> str:

@@ -25,7 +25,7 @@ from ..errors import DeclarationError
 from .column_types import IndexToken, Search, Sibling
 from .constraints import check_constraints, index_tokens, move_constraints
 from .fields import Field, Protected, Register
-from .masks import mask_for, standin_for
+from .masks import MaskedColumn, mask_for, standin_for
 from .owners import Owner, owner_of
 from .parents import parents_first
 from .personal import Personal
@@ -218,7 +218,15 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
     bound.take_type(bound.inner or column.type)
     inner: TypeEngine[Any] = bound.inner or column.type
     codec = codec_for(inner)
-    python_type = inner.python_type
+    masked = MaskedColumn(
+        field=bound.identifier or label,
+        resource=protected.resource,
+        category=bound.category,
+        python_type=inner.python_type,
+        codec=codec,
+        aware=getattr(inner, "timezone", True),
+        normalise=normaliser(bound.normalise),
+    )
     if not _IDENTIFIER.fullmatch(bound.identifier or label):
         raise DeclarationError(detail=f"{label}: give it an id= of ASCII letters, digits, dots, dashes and underscores")
     bound.field = Field(
@@ -233,15 +241,15 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         required=not column.nullable,
         seals_none=bound.sealing is not None and inner.should_evaluate_none,
         codec=codec,
-        mask=mask_for(bound.category, python_type, bound.mask),
-        standin=None if column.nullable else standin_for(python_type, aware=getattr(inner, "timezone", True)),
+        mask=mask_for(masked, bound.mask),
+        standin=None if column.nullable else standin_for(masked.kind, aware=masked.aware),
         search=bound.search == "exact",
         platform=bound.platform,
         domain=bound.domain or bound.identifier or label,
-        normalise=normaliser(bound.normalise),
+        normalise=masked.normalise,
         position=position,
     )
-    if bound.field.search and python_type is bool:
+    if bound.field.search and masked.kind is bool:
         raise DeclarationError(detail=f"{label}: a yes or no has only two tokens; it cannot be searched")
     taken = [f.id for t in (protected, *register.tables.values()) for f in t.fields.values()]
     if bound.field.id in taken:

@@ -7,7 +7,7 @@ looked at, and rows that are not sealed yet are counted. What there is to find, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .checks import CHECKS
 from .checks_of_declarations import (
@@ -34,7 +34,7 @@ from .checks_of_installation import DATABASE_AWAY, NOT_MIGRATED
 from .finding import LEVELS, Finding, Level
 from .guessed import TODO
 from .installation_checks import Installation, installation
-from .masks import BY_NAME
+from .masks import name_of
 from .personal_names import clear_passwords, free_texts, guesses, is_login_name, secrets
 from .routes import AUTHENTICATION
 from .silences import Silences
@@ -238,5 +238,4 @@ def protections(register: Register) -> list[Protection]:
 
 
 def _column(field: Field) -> Column:
-    names: dict[Any, str] = {mask: name for name, mask in BY_NAME.items()}
-    return Column(field.column, field.category, field.sealed, field.search, names.get(field.mask))
+    return Column(field.column, field.category, field.sealed, field.search, name_of(field.mask))

@@ -1,19 +1,46 @@
 """Masks: what an access sees that may see that a value is there and roughly what it is, and no more.
 
 A masked value still parses as its kind: an e-mail address stays one, a date stays a date, a coordinate a coordinate. A
-mask is a function of the value alone, so that a form which posts back what it showed can be recognised.
+mask is a function of the value alone (a `Pseudonym`: of value, column and tenant), so that a form which posts back what
+it showed can be recognised.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import enum
+import uuid
 from collections.abc import Callable
-from decimal import Decimal
-from typing import Any
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
 
+from ..encryption.coordinates import Coordinate
 from ..errors import DeclarationError
+from .pseudonyms import Pseudonym
+
+if TYPE_CHECKING:
+    from ..encryption.codecs import Codec
 
 Mask = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedColumn:
+    """What a mask can depend on besides the value. ``aware``: its points in time have a zone."""
+
+    field: str
+    resource: str
+    category: str
+    python_type: type
+    codec: Codec
+    aware: bool = True
+    normalise: Callable[[Any], str] | None = None
+
+    @property
+    def kind(self) -> type:
+        """The type of its values; choices and identifiers that are written as text are no text, and JSON is a dict."""
+        return {"enum": enum.Enum, "uuid": uuid.UUID, "json": dict}.get(self.codec.name, self.python_type)
 
 
 def last4(value: str) -> str:
@@ -45,8 +72,13 @@ def year(value: dt.date) -> dt.date:
 
 
 def district(value: Any) -> Any:
-    """A coordinate to one decimal: about 11 km."""
-    return round(value, 1)
+    """A coordinate, or one part of it, to one decimal: about 11 km."""
+    if isinstance(value, Coordinate):
+        return Coordinate(round(value.latitude, 1), round(value.longitude, 1))
+    try:
+        return round(value, 1)
+    except InvalidOperation:  # a Decimal that is no part of a coordinate: infinite, or of too many digits
+        return Decimal(0)
 
 
 def zero(value: Any) -> Any:
@@ -63,16 +95,50 @@ def nothing(_value: Any) -> None:
     """None, for types of which every value says something: one of an enumeration, an identifier."""
 
 
-BY_NAME: dict[str, Mask] = {
-    "last4": last4,
-    "initials": initials,
-    "email": email,
-    "dots": dots,
-    "year": year,
-    "district": district,
-    "zero": zero,
-    "empty": empty,
+def pseudonym(column: MaskedColumn, _: str) -> Mask:
+    """The keyed mask of a column, see `pseudonyms`."""
+    return Pseudonym(column.resource, column.field, column.codec, column.normalise)
+
+
+def constant(column: MaskedColumn, text: str) -> Mask:
+    """The same value for every row, as declared: ``constant:1900-01-01``. Raises `DeclarationError` for no value."""
+    read = column.codec.decode_text
+    value = read(text)
+    if isinstance(value, dt.datetime | dt.time) and (value.tzinfo is not None) != column.aware:
+        have = "has" if column.aware else "has not"
+        raise DeclarationError(detail=f"{column.field}: the mask's constant needs a zone where its column {have} one")
+    return Constant(text, read)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A declared value, read anew each time: what is changed in one place does not change another."""
+
+    text: str
+    read: Callable[[str], Any]
+
+    def __call__(self, _value: Any) -> Any:
+        """The constant."""
+        return self.read(self.text)
+
+
+BY_NAME: dict[str, tuple[Mask, tuple[type, ...]]] = {
+    "last4": (last4, (str,)),
+    "initials": (initials, (str,)),
+    "email": (email, (str,)),
+    "dots": (dots, (str,)),
+    "year": (year, (dt.date,)),
+    "district": (district, (float, Decimal, Coordinate)),
+    "zero": (zero, (int, float, Decimal)),
+    "empty": (empty, (str, bytes, dict, list, dt.time)),
 }
+"""Masks by the name that a declaration gives, each with the types whose values it takes."""
+
+OF_A_COLUMN: dict[str, tuple[Callable[[MaskedColumn, str], Mask], tuple[type, ...]]] = {
+    "hash": (pseudonym, (str, uuid.UUID)),
+    "constant": (constant, (object,)),
+}
+"""Masks that are made for one column: ``hash``, and ``constant:`` with its text behind it."""
 
 _BY_CATEGORY: tuple[tuple[str, type, Mask], ...] = (
     ("user.contact.email", str, email),
@@ -98,6 +164,7 @@ _BY_TYPE: dict[type, Mask] = {
     dt.time: empty,
     dict: empty,
     list: empty,
+    Coordinate: district,
 }
 _STANDINS: dict[type, Any] = {
     str: "••••",
@@ -111,37 +178,44 @@ _STANDINS: dict[type, Any] = {
     bool: False,
     dict: {},
     list: [],
+    Coordinate: Coordinate(0, 0),
 }
 
 
-_FITS: dict[str, tuple[type, ...]] = {
-    "last4": (str,),
-    "initials": (str,),
-    "email": (str,),
-    "dots": (str,),
-    "year": (dt.date,),
-    "district": (float, Decimal),
-    "zero": (int, float, Decimal),
-    "empty": (str, bytes, dict, list),
-}
-
-
-def mask_for(category: str, python_type: type, name: str | None) -> Mask:
+def mask_for(column: MaskedColumn, name: str | None) -> Mask:
     """The mask named by a declaration, or the category's, or the type's.
 
     Raises `DeclarationError` for an unknown name, and for a mask that does not fit the type: a masked value is of its
     kind.
     """
     if name is not None:
-        if name not in BY_NAME:
-            raise DeclarationError(detail=f"there is no mask {name!r}; there are {', '.join(BY_NAME)}")
-        if not issubclass(python_type, _FITS[name]):
-            raise DeclarationError(detail=f"the mask {name!r} does not fit values of type {python_type.__name__}")
-        return BY_NAME[name]
-    for prefix, kind, mask in _BY_CATEGORY:
-        if (category == prefix or category.startswith(prefix + ".")) and kind is python_type:
+        return _named(column, name)
+    kind = column.kind
+    for prefix, type_, mask in _BY_CATEGORY:
+        if (column.category == prefix or column.category.startswith(prefix + ".")) and type_ is kind:
             return mask
-    return _BY_TYPE.get(python_type, nothing)
+    return _BY_TYPE.get(kind, nothing)
+
+
+def _named(column: MaskedColumn, name: str) -> Mask:
+    word, colon, text = name.partition(":")
+    made = OF_A_COLUMN.get(word)
+    found = made if made is not None and (word == "constant") == bool(colon) else BY_NAME.get(name)
+    if found is None:
+        known = ", ".join([*BY_NAME, "hash", "constant:…"])
+        raise DeclarationError(detail=f"there is no mask {name!r}; there are {known}")
+    if not issubclass(column.kind, found[1]):
+        raise DeclarationError(detail=f"the mask {name!r} does not fit values of type {column.kind.__name__}")
+    return made[0](column, text) if made is not None else BY_NAME[name][0]
+
+
+def name_of(mask: Mask) -> str | None:
+    """How a declaration calls the mask; None for the one that shows nothing."""
+    if isinstance(mask, Pseudonym):
+        return "hash"
+    if isinstance(mask, Constant):
+        return f"constant:{mask.text}"
+    return next((name for name, (known, _) in BY_NAME.items() if known is mask), None)
 
 
 def standin_for(python_type: type, *, aware: bool = True) -> Any:

@@ -23,6 +23,7 @@ from ..encryption.netstrings import after
 from ..errors import DeclarationError, EngineUnprotected, ObservingEnded, SealedWriteRefused
 from .access import Sight, require
 from .column_types import envelopes_only
+from .pseudonyms import PREFIX as PSEUDONYMS
 from .siblings import STEPS
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class Personal(TypeDecorator[Any]):
             raise DeclarationError(detail=f"sealing={sealing!r} is no step; the steps are {', '.join(STEPS)}")
         if sealing and not sealed:
             raise DeclarationError(detail="a governed column is not being sealed; leave out sealed=False or sealing=")
+        if domain is not None and domain.startswith(PSEUDONYMS):
+            raise DeclarationError(detail=f"a search domain does not begin with {PSEUDONYMS!r}")
         if not category:
             raise DeclarationError(detail="a personal column needs a category")
         self.inner = None if type_ is None else to_instance(type_)
@@ -207,7 +210,7 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:
             place = data[: start + row.key_size] if table.bound_to_row else field.prefix
             value = field.codec.decode(access.cipher.open(field.id, place, payload))
         else:
-            value = field.codec.decode_text(payload.decode())
+            value = field.codec.decode_plain(payload)
         masked = sight is Sight.MASKED
         access.notes.opened(field, row.note, masked=masked)
         return field.mask(value) if masked else value

@@ -8,8 +8,9 @@ import math
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlalchemy import JSON, BigInteger, Boolean, Date, DateTime, Float, LargeBinary, Numeric, String, Time, Uuid
+from sqlalchemy import JSON, BigInteger, Boolean, Date, DateTime, Enum, Float, LargeBinary, Numeric, String, Time, Uuid
 
+from amanah import Coordinate, Point
 from amanah.encryption.cipher import TenantCipher, TenantKeys
 from amanah.encryption.codecs import codec_for
 from amanah.encryption.envelope import LARGEST_VERSION, OVERHEAD, header, parse
@@ -20,11 +21,13 @@ from amanah.errors import EnvelopeUnknown, SealError, Tampered
 CIPHER = TenantCipher("surabaya", TenantKeys({1: b"d" * 32}, 1, {1: b"i" * 32}, 1))
 text = st.text(st.characters(exclude_categories=["Cs"]))
 fields = st.text(st.characters(codec="ascii"), min_size=1, max_size=20)
-offsets = st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)).map(dt.timezone)
+offsets = st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)).map(
+    lambda offset: dt.timezone(offset - dt.timedelta(microseconds=offset.microseconds))
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=10,
+    max_leaves=6,
 )
 
 VALUES = [
@@ -40,6 +43,10 @@ VALUES = [
     (Time(), st.times().map(lambda value: value.replace(fold=0))),
     (Uuid(), st.uuids()),
     (JSON(), json_values),
+    (Time(timezone=True), st.times(timezones=offsets).map(lambda value: value.replace(fold=0))),
+    (Uuid(as_uuid=False), st.uuids().map(str)),
+    (Enum("O", "A", "B", "AB"), st.sampled_from(["O", "A", "B", "AB"])),
+    (Point(), st.builds(Coordinate, st.floats(-90, 90), st.floats(-180, 180))),
 ]
 
 

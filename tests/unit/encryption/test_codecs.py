@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+from amanah import Coordinate, Point
 from amanah.database import own_engine
 from amanah.encryption.codecs import codec_for
 from amanah.errors import DeclarationError, InvalidInput
@@ -47,6 +48,13 @@ class Gender(enum.Enum):
 
     FEMALE = "f"
     MALE = "m"
+
+
+class NoOffset(dt.tzinfo):
+    """A zone that does not say how far it is from UTC."""
+
+    def utcoffset(self, dt):
+        return None
 
 
 VALUES = [
@@ -75,6 +83,7 @@ VALUES = [
     (JSON(), None),
     (Enum(Gender), Gender.FEMALE),
     (Enum("O", "A", "B", "AB"), "AB"),
+    (Point(), Coordinate(-7.257472, 112.75209)),
     (postgresql.JSONB(), [1]),
     (postgresql.CITEXT(), "Text"),
     (postgresql.TIMESTAMP(timezone=True), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),
@@ -147,6 +156,11 @@ def test_a_type_of_the_applications_own_is_refused_when_it_is_declared():
         (DateTime(), dt.date(2026, 1, 1)),
         (DateTime(), "2026-01-01"),
         (Time(), "07:30"),
+        (DateTime(timezone=True), dt.datetime(2026, 1, 1, tzinfo=NoOffset())),
+        (Time(timezone=True), dt.time(7, 30, tzinfo=ZoneInfo("Asia/Jakarta"))),
+        (DateTime(), dt.datetime(2026, 1, 1, tzinfo=dt.timezone(dt.timedelta(microseconds=1)))),
+        (Point(), "-7.25,112.75"),
+        (Point(), (-7.25, 112.75)),
         (Uuid(), "7"),
         (Uuid(as_uuid=False), "no uuid"),
         (JSON(), {1, 2}),
@@ -167,7 +181,8 @@ def test_a_value_of_another_type_is_refused_without_quoting_it(type_, value):
 
 
 @pytest.mark.parametrize(
-    "type_", [Integer(), Numeric(), Float(), Boolean(), Date(), DateTime(), Time(), Uuid(), JSON(), Enum(Gender)]
+    "type_",
+    [Integer(), Numeric(), Float(), Boolean(), Date(), DateTime(), Time(), Uuid(), JSON(), Point(), Enum(Gender)],
 )
 def test_a_stored_value_of_another_type_is_refused_without_quoting_it(type_):
     """A column whose declared type was changed says so instead of returning something else."""
@@ -206,6 +221,7 @@ TEXTS = [
     (Date(), dt.date(1990, 2, 28)),
     (DateTime(), dt.datetime(2026, 11, 22, 18, 30, 0, 100)),  # noqa: DTZ001 - a column without zone
     (JSON(), {"a": [1, "x"]}),
+    (Point(), Coordinate(-7.257472, 112.75209)),
 ]
 
 
@@ -236,6 +252,22 @@ def test_the_text_that_postgresql_makes_of_a_zoned_timestamp_is_read(postgres_da
         text = connection.execute(select(cast(literal(b"\x00\xffa", LargeBinary()), String))).scalar_one()
     engine.dispose()
     assert codec_for(LargeBinary()).decode_text(text) == b"\x00\xffa"
+
+
+def test_bytes_that_are_no_utf_8_are_refused_for_what_is_stored_plain():
+    """By an error of ours: Python's own would carry them into a log."""
+    with pytest.raises(DeclarationError) as caught:
+        codec_for(String()).decode_plain(b"rahasia\xff")
+    assert caught.value.__suppress_context__
+
+
+def test_a_decimal_that_is_stored_plain_has_the_places_of_its_column():
+    """SQLite stores 1.50 as the float 1.5; more places than declared, or too many digits, are left as they are."""
+    codec = codec_for(Numeric(12, 2))
+    for text, value in {"1.5": "1.50", "-0.0": "0.00", "7": "7.00", "1.555": "1.555", "1e+40": "1E+40"}.items():
+        assert str(codec.decode_text(text)) == (value if text != "-0.0" else "-0.00")
+    assert str(codec.decode_text("NaN")) == "NaN"
+    assert str(codec.decode(b"1.5")) == "1.5"
 
 
 def test_malformed_hexadecimal_is_refused():
