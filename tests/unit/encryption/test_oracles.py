@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tink import aead, proto_keyset_format, secret_key_access
 from tink.proto import tink_pb2, x_aes_gcm_pb2
 
-from amanah.encryption.cipher import TenantCipher
+from amanah.encryption.cipher import TenantCipher, TenantKeys
 from amanah.encryption.netstrings import netstring
 from amanah.encryption.xaes import Xaes256Gcm
 from amanah.errors import Tampered
@@ -101,7 +101,9 @@ def nets(*parts):
 def test_the_reference_page_is_enough_to_open_a_value(value, data_key, version):
     """Who has the data key, the page and another vendor's XAES-256-GCM needs nothing of this library."""
     place = netstring("customer.phone", "7")
-    sealed = TenantCipher("surabaya", {version: data_key}, version, b"i" * 32).seal("customer.phone", place, value)
+    sealed = TenantCipher("surabaya", TenantKeys({version: data_key}, version, {1: b"i" * 32}, 1)).seal(
+        "customer.phone", place, value
+    )
     assert sealed[0] == 1
     assert int.from_bytes(sealed[1:5], "big") == version
     half, commitment, second, ciphertext = sealed[5:17], sealed[17:49], sealed[49:61], sealed[61:]
@@ -119,7 +121,7 @@ def test_a_value_that_another_program_sealed_opens():
     made = theirs.encrypt(b"+62812", nets(b"surabaya", b"customer.phone", b"7"))
     commitment = hmac.digest(expand(b"d" * 32, b"amanah/1 commit" + context), made[:12], "sha256")
     envelope = b"\x01\x00\x00\x00\x01" + made[:12] + commitment + made[12:]
-    cipher = TenantCipher("surabaya", {1: b"d" * 32}, 1, b"i" * 32)
+    cipher = TenantCipher("surabaya", TenantKeys({1: b"d" * 32}, 1, {1: b"i" * 32}, 1))
     assert cipher.open("customer.phone", netstring("customer.phone", "7"), envelope) == b"+62812"
     with pytest.raises(Tampered):
         cipher.open("customer.phone", netstring("customer.phone", "8"), envelope)
