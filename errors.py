@@ -169,6 +169,15 @@ class SiblingsMissing(ConfigurationError):
     remedy = N_("Add them first: write a migration with amanah revision add, and run it with your Alembic.")
 
 
+class RowsSealedBefore(ConfigurationError):
+    """Rows without a seal in a table of which some rows are sealed already: a run that was killed, or an attack."""
+
+    code = "rows-sealed-before"
+    what = N_("Nothing was done: {count} rows of {table} have no seal, and others of this organisation have one.")
+    why = N_("Either such a run was interrupted, or somebody wrote rows or took seals away behind the application.")
+    remedy = N_("Find out which. If these rows are right as they are, run this again with --again.")
+
+
 class KeyFileMissing(ConfigurationError):
     """The key file named in the settings does not exist."""
 
@@ -811,6 +820,28 @@ class Tampered(SealError):
     code = "tampered"
     why = N_("It was changed, or moved here from another place.")
     remedy = N_("Tell the compliance officer; do not overwrite the row.")
+
+
+class RowTampered(Tampered):
+    """A row whose seal does not hold: one of its sealed columns was changed by something else than the application."""
+
+    code = "row-tampered"
+    what = N_("A row of {resource} was not read: its seal does not hold.")
+    why = N_("One of its sealed columns was changed behind the application, or the seal was moved here from elsewhere.")
+    remedy = N_(
+        "Tell the compliance officer, and restore the row from a backup; to accept it as it now is: amanah seal-rows."
+    )
+
+
+class RowUnsealed(RowTampered):
+    """A row without a seal in a table whose rows are sealed."""
+
+    code = "row-unsealed"
+    what = N_("A row of {resource} was not read: it has no seal.")
+    why = N_("It was written before the table's rows were sealed, or behind the application.")
+    remedy = N_(
+        "If the table was only now declared, run: amanah seal-rows {table}. If not, tell the compliance officer."
+    )
 
 
 class EnvelopeUnknown(Tampered):

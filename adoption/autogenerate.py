@@ -16,8 +16,10 @@ from weakref import WeakKeyDictionary, ref
 
 from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint
 
+from ..encryption.row_seal import SIZE
 from ..middleware.column_types import IndexToken, Sibling
 from ..middleware.personal import Personal
+from ..middleware.row_seals import RowSealed, SealColumn
 from ..middleware.siblings import sealed_name, search_name
 from ..migrations import OWN_TABLES
 
@@ -50,10 +52,14 @@ def include_object(thing: Any, name: str | None, type_: str, reflected: bool, co
 
 def render_item(type_: str, thing: Any, context: AutogenContext) -> str | bool:
     """For an application's own Alembic: a type of ours as what the database has. The arguments are Alembic's."""
-    if type_ != "type" or not isinstance(thing, Personal | Sibling | IndexToken):
+    if type_ != "type" or not isinstance(thing, Personal | Sibling | IndexToken | RowSealed | SealColumn):
         return False
     from alembic.autogenerate.render import _repr_type  # whoever calls has it; an application does not need it to start
 
+    if isinstance(thing, RowSealed):
+        return str(_repr_type(thing.inner, context))
+    if isinstance(thing, SealColumn):
+        return str(_repr_type(LargeBinary(SIZE), context))
     if isinstance(thing, Personal) and thing.stored_plain and thing.inner is not None:
         return str(_repr_type(thing.inner, context))
     return str(_repr_type(LargeBinary(16) if isinstance(thing, IndexToken) else LargeBinary(), context))

@@ -20,6 +20,7 @@ from ..middleware.column_types import IndexToken, Sibling
 from ..middleware.doctor import diagnose
 from ..middleware.personal_names import words
 from ..middleware.personal_words import SECRETS
+from ..middleware.row_seals import SealColumn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -154,7 +155,7 @@ def _columns(
     for column in table.columns:
         field = fields.get(column.name)
         name = f"{table.name}.{column.name}"
-        if isinstance(column.type, IndexToken | Sibling) or (column.system and field is None):
+        if isinstance(column.type, IndexToken | Sibling | SealColumn) or (column.system and field is None):
             continue
         if field is not None:
             sight = access.sight(field)

@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 
 from ..middleware.personal import Personal
+from ..middleware.row_seals import RowSealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,8 @@ def readable(column: Column[Any]) -> ColumnElement[Any]:
     if isinstance(column.type, Personal):
         return column
     stored = _stored(column.type)
+    if isinstance(column.type, RowSealed) and stored is column.type.inner:
+        return column  # so that its row is checked
     return column if stored is column.type else type_coerce(column, stored)
 
 

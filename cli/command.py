@@ -36,6 +36,7 @@ from . import (
     observed,
     report_copy,
     revision,
+    seal_rows,
     tables,
     tenants,
     trail,
@@ -98,6 +99,7 @@ app.command("revision")(revision.revision)
 app.command("doctor")(doctor.doctor)
 app.command("explain")(explain.explain)
 app.command("encrypt")(encrypt.encrypt)
+app.command("seal-rows")(seal_rows.seal_rows)
 app.command("observed")(observed.observed)
 app.command("report-copy")(report_copy.copy_for_reports)
 

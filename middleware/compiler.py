@@ -30,11 +30,12 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause
 
 from ..errors import RawSqlRefused, SealedUseRefused
 from .column_types import IndexToken, Search, Sibling
-from .compiler_cell import Cell
 from .compiler_raw import RawText
+from .compiler_rows import RowCells
 from .compiler_state import SIGN_IN, of_table, plain_of
 from .compiler_wall import Wall
 from .raw import STRING_RUNNERS
+from .row_seals import RowSealed, SealColumn
 from .shape import refuse
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def protect_dialect(dialect: Dialect, register: Register, enforced: Callable[[],
     dialect.statement_compiler = guarded
 
 
-class GuardedCompiler(Wall, RawText, Cell):
+class GuardedCompiler(Wall, RawText, RowCells):
     """Mixed in before a dialect's compiler class: the walk of the statement. Walls, raw text and cells are beside."""
 
     def visit_select(self, select_stmt: Any, asfrom: bool = False, **kw: Any) -> str:  # noqa: FBT001, FBT002
@@ -206,6 +207,8 @@ class GuardedCompiler(Wall, RawText, Cell):
         if isinstance(column.type, IndexToken):
             field = column.type.search.field.name if column.type.search else column.name
             refuse(SealedUseRefused(field=field, construct="using its search column directly"))
+        if isinstance(column.type, SealColumn):
+            refuse(SealedUseRefused(field=str(column), construct="using the seal of its rows directly"))
         if isinstance(column.type, Sibling):
             field = column.type.field.name if column.type.field else column.name
             refuse(SealedUseRefused(field=field, construct="using the column beside it directly"))
@@ -213,17 +216,18 @@ class GuardedCompiler(Wall, RawText, Cell):
         source = column.table
         if source is None:
             self._loose.add(name)
-        if name not in self.register.personal_columns:
+        personal = name in self.register.personal_columns
+        if isinstance(column.type, RowSealed) or not (personal or name in self.register.row_sealed_columns):
             return
         while isinstance(source, AliasedReturnsRows):
             source = source.element
-        if source is None:
+        if source is None and personal:
             self._check_words(name)
         elif isinstance(source, TableClause):
             protected = self.register.by_name(source.name)
-            field = protected.column_named(name) if protected is not None else None
-            if field is not None:
-                refuse(SealedUseRefused(field=field.name, construct="a Table object that is not the declared one"))
+            if protected is not None and protected.names(name):
+                label = f"{protected.name}.{name}"
+                refuse(SealedUseRefused(field=label, construct="a Table object that is not the declared one"))
 
     def visit_label(self, label: Any, *args: Any, within_columns_clause: bool = False, **kw: Any) -> str:
         """ORDER BY and GROUP BY a label of a personal column work on the column, not on what was bound to it."""

@@ -65,12 +65,12 @@ class Cell(Compiling):
             value = _plain_text(field, value, sqlite=sqlite, computed=computed)
         prefix = f"'{field.prefix.decode()}'"
         if not sqlite:
-            texts = [_never_null(_key_text(text, key, dashes=True), key) for text, key in parts]
+            texts = [_never_null(key_text_sql(text, key, dashes=True), key) for text, key in parts]
             pieces = [f"octet_length({text})::text || ':' || {text} || ','" for text in texts]
             head = " || ".join([prefix, *pieces])
             stored = value if field.sealed else f"convert_to({value}::text, 'UTF8')"
             return f"(convert_to({head}, 'UTF8') || {stored})"
-        texts = [f"coalesce({_key_text(text, key, dashes=False)}, '')" for text, key in parts]
+        texts = [f"coalesce({key_text_sql(text, key, dashes=False)}, '')" for text, key in parts]
         pieces = [f"length(CAST({text} AS BLOB)) || ':' || {text} || ','" for text in texts]
         return f"CAST({' || '.join([prefix, *pieces])} || {value} AS BLOB)"
 
@@ -110,7 +110,7 @@ def _never_null(text: str, key: Column[Any]) -> str:
     return text if key.primary_key else f"coalesce({text}, '')"
 
 
-def _key_text(text: str, key: Column[Any], *, dashes: bool) -> str:
+def key_text_sql(text: str, key: Column[Any], *, dashes: bool) -> str:
     """SQL for one key part as text, spelled as `fields.key_text` spells it."""
     if text == "''":
         return text

@@ -14,6 +14,7 @@ from ..errors import RawSqlRefused, SealedWriteRefused, TableShadowed
 from .access import current
 from .column_types import IndexToken, Sibling
 from .compiler_state import SIGN_IN, Compiling
+from .row_seals import SealColumn
 from .shape import refuse
 
 if TYPE_CHECKING:
@@ -230,6 +231,6 @@ def _said(columns: Iterable[Column[Any]]) -> tuple[str, ...]:
     names = (
         c.type.field.column if isinstance(c.type, Sibling) and c.type.field is not None else c.name
         for c in columns
-        if not isinstance(c.type, IndexToken)
+        if not isinstance(c.type, IndexToken | SealColumn)
     )
     return tuple(dict.fromkeys(names))

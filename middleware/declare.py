@@ -24,6 +24,7 @@ from ..encryption.normalise import normaliser
 from ..errors import DeclarationError
 from .column_types import IndexToken, Search, Sibling
 from .constraints import check_constraints, index_tokens, move_constraints
+from .declare_rows import names_of, seal_rows
 from .fields import Field, Protected, Register
 from .masks import MaskedColumn, mask_for, standin_for
 from .owners import Owner, owner_of
@@ -55,6 +56,7 @@ class Declaration:
     guessed: bool = False
     """Written by `amanah init` and not yet confirmed."""
     via: str | None = None
+    sealed_rows: tuple[str, ...] = ()
 
 
 def declare(
@@ -66,6 +68,7 @@ def declare(
     columns: Mapping[str, Personal] | None = None,
     sign_in: bool = False,
     via: str | None = None,
+    sealed_rows: Iterable[str] = (),
 ) -> Declaration:
     """Declare a table by name.
 
@@ -78,8 +81,11 @@ def declare(
         sign_in: the application's login reads and writes this table before anybody is known.
         via: for a table without a tenant column, the foreign key column that leads to the row by which it belongs to
             its tenant: a line of an invoice is the invoice's. The parent may itself belong to its tenant by a parent.
+        sealed_rows: plaintext columns over which each row is sealed, so that an edit behind the application is found
+            when the row is loaded. The same as ``__sealed_rows__`` in the model.
     """
-    return Declaration(table, resource, tenant, subject, dict(columns or {}), sign_in, via=via)
+    sealed = (sealed_rows,) if isinstance(sealed_rows, str) else tuple(sealed_rows)
+    return Declaration(table, resource, tenant, subject, dict(columns or {}), sign_in, via=via, sealed_rows=sealed)
 
 
 def shared(*tables: str) -> list[Declaration]:
@@ -120,6 +126,8 @@ def build(
 def _take_in(register: Register, table: Table, said: Declaration, owner: Owner | None) -> None:
     personal = dict(said.columns) | {c.name: c.type for c in table.columns if isinstance(c.type, Personal)}
     if owner is None:
+        if said.sealed_rows:
+            raise DeclarationError(detail=f"{table.name} belongs to no tenant, under whose key its rows were sealed")
         if personal:
             why = "is declared to be shared" if said.shared else "has no tenant column: name it with tenant= or via="
             raise DeclarationError(detail=f"{table.name} holds personal columns and {why}")
@@ -146,14 +154,17 @@ def _take_in(register: Register, table: Table, said: Declaration, owner: Owner |
     )
     if said.subject is not None and said.subject not in table.c:
         raise DeclarationError(detail=f"{table.name} has no column {said.subject!r} to be its subject")
-    if personal:
-        _check_key(protected, sealed=any(type_.sealed for type_ in personal.values()))
+    sealed_rows = names_of(table, said.sealed_rows)
+    if personal or sealed_rows:
+        _check_key(protected, sealed=bool(sealed_rows) or any(type_.sealed for type_ in personal.values()))
         _check_unmapped(table)
     for position, (name, type_) in enumerate(sorted(personal.items())):
         _take_in_column(register, protected, name, type_, position)
     if personal:
         check_constraints(protected)
         move_constraints(protected)
+    if sealed_rows:
+        seal_rows(protected, sealed_rows)
     register.add(protected)
 
 

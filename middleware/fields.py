@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..encryption.codecs import Codec
     from .declared_sql import DeclaredSql
     from .observing import Observing
+    from .row_seals import SealedRows
     from .siblings import Step
 
 _ONE_WORD = re.compile(r"[^\W\d][\w$]*")
@@ -167,7 +168,14 @@ class Protected:
     fixed: str | None = None
     has_children: bool = False
     """Rows of other tables belong to their tenant by a row of this one."""
+    sealed_rows: SealedRows | None = None
+    """The seal of its rows, over plaintext columns."""
     _last: Row | None = None
+
+    def names(self, name: str) -> bool:
+        """Whether the column of that name, in any case, is personal or sealed with its row."""
+        sealed = self.sealed_rows.columns if self.sealed_rows is not None else ()
+        return self.column_named(name) is not None or name.lower() in (one.lower() for one in sealed)
 
     def column_named(self, name: str) -> Field | None:
         """The field to which the column of that name belongs, in any case: SQL folds what is not quoted."""
@@ -176,8 +184,8 @@ class Protected:
 
     @property
     def writes_sealed(self) -> bool:
-        """Some of what is written to it is sealed for its row."""
-        return any(f.writes_sealed for f in self.fields.values())
+        """Some of what is written to it is sealed for its row, or the row itself is."""
+        return self.sealed_rows is not None or any(f.writes_sealed for f in self.fields.values())
 
     @property
     def owner_column(self) -> str | None:
@@ -258,6 +266,8 @@ class Register:
         """Declared raw SQL, by its normal spelling."""
         self.personal_columns: frozenset[str] = frozenset()
         """Names of personal columns and of those beside them, in lower case."""
+        self.row_sealed_columns: frozenset[str] = frozenset()
+        """Names of plain columns that are sealed with their rows, in lower case."""
         self.lenient = False
         """Only a part of what there is: other relations are let be, while the guard observes."""
         self.observing: Observing | None = None
@@ -304,5 +314,7 @@ class Register:
         self.fields = {f.id.encode(): f for table in self.tables.values() for f in table.fields.values()}
         names = {name.lower() for f in self.fields.values() for name in f.columns}
         self.personal_columns = frozenset(names)
+        sealed = [table.sealed_rows.columns for table in self.tables.values() if table.sealed_rows is not None]
+        self.row_sealed_columns = frozenset(name.lower() for columns in sealed for name in columns)
         everything = sorted({*self.tables, *self.undeclared, *names})
         self.odd_names = tuple(name for name in everything if not _ONE_WORD.fullmatch(name))

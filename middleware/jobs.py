@@ -44,9 +44,13 @@ class JobAccess:
         return self._open.__enter__()
 
     def _left(self) -> list[Entry]:
-        """The entries of what was read and is still unrecorded."""
+        """The entries of what was read or refused and is still unrecorded, whatever the block made of the refusal."""
         access = self._access
-        return in_pieces(access.entry("job", "answered")) if access is not None and access.notes.pending else []
+        if access is None:
+            return []
+        if access.refusal is not None:
+            return in_pieces(access.entry("refusal", "refused", refusal=access.refusal))
+        return in_pieces(access.entry("job", "answered")) if access.notes.pending else []
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -10,11 +10,13 @@ from ..errors import SealedWriteRefused, TenantCrossed
 from .fields import key_text
 from .keys import reserve
 from .parent_rows import demand_foreign_keys, demand_parents
+from .row_seals import SEAL_COLUMN
 from .shape import refuse
 
 if TYPE_CHECKING:
     from .access import Access
     from .fields import Protected
+from .write_rows import seal_new_rows
 from .write_values import EXPRESSION, Rows, client_default, column_of, store, value_of
 
 
@@ -28,7 +30,7 @@ class Inserting:
         self.expressions: set[str] = set()
 
     def run(self, statement: Any, rows: Rows) -> tuple[Any, Rows]:
-        """1. Values into dictionaries. 2. Upsert checked. 3. Tenant. 4. Key. 5. Seal."""
+        """1. Values into dictionaries. 2. Upsert checked. 3. Tenant. 4. Key. 5. Seal values, and the rows."""
         statement, rows = self._values_to_rows(statement, rows)
         self._check_upsert(statement)
         rows = rows or [{}]
@@ -38,6 +40,8 @@ class Inserting:
             known = not self.table.bound_to_row or self._keys(rows)
             for row in rows:
                 self._seal(row, known=known)
+            if self.table.sealed_rows is not None:
+                seal_new_rows(self.connection, self.table, self.access, rows, self.expressions)
         return statement, rows
 
     def foresee(self, statement: Any, rows: Rows) -> None:
@@ -86,7 +90,7 @@ class Inserting:
         pairs = clause.update_values_to_set
         for given, _ in pairs.items() if hasattr(pairs, "items") else pairs:
             name = column_of(statement, self.table, given).name
-            if name in self.table.fields or name in (owner, *self.table.key):
+            if self.table.names(name) or name in (owner, SEAL_COLUMN, *self.table.key):
                 refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="an upsert that sets it"))
 
     def _tenants(self, rows: Rows) -> None:
@@ -128,7 +132,7 @@ class Inserting:
 
         False where the key cannot be known before, and nothing depends on it yet.
         """
-        needed = any(f.sealed for f in self.table.fields.values())
+        needed = self.table.sealed_rows is not None or any(f.sealed for f in self.table.fields.values())
         for column in self.table.key_columns():
             if column.name in self.expressions:
                 if not needed:

@@ -10,10 +10,12 @@ from ..errors import MaskedWrite, SealedWriteRefused, TenantCrossed
 from .access import Access, Sight
 from .fields import key_text
 from .parent_rows import demand_foreign_keys, demand_parents
+from .row_seals import SEAL_COLUMN
 from .shape import refuse
 
 if TYPE_CHECKING:
     from .fields import Field, Protected
+from .write_rows import seal_changed_rows
 from .write_values import EXPRESSION, Rows, column_of, key_binds, store, value_of
 
 
@@ -27,7 +29,7 @@ class Updating:
         self.looked_at: set[str] = set()
 
     def run(self, statement: Any, rows: Rows) -> tuple[Any, Rows]:
-        """1. What is set. 2. Key and tenant stay. 3. Who does not see a column may not change it. 4. Seal."""
+        """1. What is set. 2. Key and tenant stay. 3. Who does not see a column may not change it. 4. Seal, and rows."""
         where = key_binds(statement, self.table)
         columns = self.table.table.c
         values = {
@@ -41,16 +43,25 @@ class Updating:
         self.looked_at = {columns[key].name for key in set_names}
         self._check_key(set_names, values, rows)
         personal = [f for f in self.table.fields.values() if columns[f.column].key in set_names]
-        if not personal:
+        sealed = [name for name in self._sealed_with_the_row() if columns[name].key in set_names]
+        if not personal and not sealed:
             return statement, rows
         if values:
-            statement, rows = self._values_to_rows(statement, values, personal, rows)
+            moved = [*(f.column for f in personal), *sealed]
+            statement, rows = self._values_to_rows(statement, values, moved, rows)
         rows = rows or [{}]
         unseen = [f for f in personal if self.access.sight(f) is not Sight.CLEAR]
         for row in rows:
             self._leave_as_shown(row, where, unseen)
             self._seal(row, where, [f for f in personal if f.writes_sealed and f not in unseen])
+        if sealed:
+            keys = [self._row_key(where, row, f"{self.table.name}.{sealed[0]}") for row in rows]
+            seal_changed_rows(self.connection, self.table, self.access, rows, keys)
         return statement, rows
+
+    def _sealed_with_the_row(self) -> tuple[str, ...]:
+        """The columns over which rows are sealed, and the seal itself, which only `seal_changed_rows` sets."""
+        return () if self.table.sealed_rows is None else (*self.table.sealed_rows.columns, SEAL_COLUMN)
 
     def _only_emptied(self, name: str, values: dict[str, Any], rows: Rows) -> bool:
         """Whether a subject that cannot be NULL is set to NULL: the ORM does so to the children of a row that it
@@ -72,23 +83,23 @@ class Updating:
         if names & {columns[n].key for n in self.table.key}:
             demand_foreign_keys(self.connection, self.table)
         if self.table.writes_sealed:
-            place = {columns[n].key for n in (*self.table.key, *filter(None, [self.table.subject]))}
+            sealed = any(f.writes_sealed for f in self.table.fields.values())
+            place = {columns[n].key for n in (*self.table.key, *filter(None, [self.table.subject if sealed else None]))}
             for name in names & (place - ({owner} if self.table.via is None else set())):
                 if self._only_emptied(name, values, rows):
                     continue
                 refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="it is part of what its row is"))
 
-    def _values_to_rows(
-        self, statement: Any, values: dict[str, Any], personal: list[Field], rows: Rows
-    ) -> tuple[Any, Rows]:
-        """Move the personal values of ``values()`` into the parameters; the others stay where they are."""
+    def _values_to_rows(self, statement: Any, values: dict[str, Any], names: list[str], rows: Rows) -> tuple[Any, Rows]:
+        """Move the values of these columns out of ``values()`` into the parameters; the others stay where they are."""
         columns = self.table.table.c
         moved: dict[str, Any] = {}
-        for field in personal:
-            name = columns[field.column].key
+        for column in names:
+            name = columns[column].key
             if name in values:
                 if values[name] is EXPRESSION:
-                    refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
+                    label = f"{self.table.name}.{column}"
+                    refuse(SealedWriteRefused(field=label, detail="its value is an SQL expression"))
                 moved[name] = values[name]
         stay = {
             given: value
@@ -106,7 +117,7 @@ class Updating:
             if self.table.table.c[field.column].key not in row:
                 continue
             if key is None and (field.sealed or self._names_row(where)):
-                key = self._row_key(where, row, field)
+                key = self._row_key(where, row, field.name)
             store(self.access, field, key, row)
 
     def _leave_as_shown(self, row: dict[str, Any], where: dict[str, BindParameter[Any]], fields: list[Field]) -> None:
@@ -119,7 +130,7 @@ class Updating:
         named = [f for f in fields if table.c[f.column].key in row]
         if not named:
             return
-        self._row_key(where, row, named[0])
+        self._row_key(where, row, named[0].name)
         conditions = [table.c[name] == row.get(bind.key, bind.effective_value) for name, bind in where.items()]
         shown = self.connection.execute(select(table).where(*conditions)).mappings().one_or_none()
         for field in named:
@@ -141,7 +152,7 @@ class Updating:
         """Whether the WHERE names one row, as `_row_key` demands."""
         return all(name in where or (name == self.table.tenant and self.access.tenant) for name in self.table.key)
 
-    def _row_key(self, where: dict[str, BindParameter[Any]], row: dict[str, Any], field: Field) -> list[str]:
+    def _row_key(self, where: dict[str, BindParameter[Any]], row: dict[str, Any], label: str) -> list[str]:
         """The row that the WHERE names by its whole primary key; the tenant's part may be left to the wall."""
         parts = []
         for name in self.table.key:
@@ -151,6 +162,6 @@ class Updating:
             elif name == self.table.tenant and self.access.tenant is not None:
                 value = self.access.tenant
             else:
-                refuse(SealedWriteRefused(field=field.name, detail=f"its WHERE does not say {name} == a value"))
+                refuse(SealedWriteRefused(field=label, detail=f"its WHERE does not say {name} == a value"))
             parts.append(key_text(self.table.table.c[name], value))
         return parts

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Insert, Table, Update
 from sqlalchemy.sql.selectable import AliasedReturnsRows
 
 from ..errors import SealedWriteRefused, TenantCrossed
+from .row_seals import SEAL_COLUMN
 from .shape import refuse
 from .write_insert import Inserting
 from .write_update import Updating
@@ -88,7 +89,8 @@ def _check_prefixes(table: Protected, statement: Insert | Update) -> None:
 def delicate(table: Protected) -> frozenset[str]:
     """The columns that an UPDATE may set only after a look: whose row it is, what is personal, and the row's place."""
     place = (*table.key, table.subject) if table.writes_sealed or table.has_children else ()
-    return frozenset(name for name in (table.owner_column, *table.fields, *place) if name is not None)
+    sealed = (*table.sealed_rows.columns, SEAL_COLUMN) if table.sealed_rows is not None else ()
+    return frozenset(name for name in (table.owner_column, *table.fields, *place, *sealed) if name is not None)
 
 
 __all__ = ["Rows", "delicate", "foresee", "key_binds", "prepare", "target_of"]

@@ -273,6 +273,16 @@ def shop(worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
+def till(worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The SQL gate around tables whose rows are sealed (``tests/rows_world.py``)."""
+    module = _world("rows_world")
+    made = module.build(database_url, tmp_path)
+    module.seed(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def observed_world(database_url: str, tmp_path: Path) -> Iterator[Any]:
     """An application that was never written for Amanah, to be observed (``tests/observed_world.py``)."""
     made = _world("observed_world").ObservedWorld(database_url, tmp_path)
