@@ -184,7 +184,7 @@ class Guard:
         provider: KeyProvider | None = None,
         **application: Unpack[Application],
     ) -> Self:
-        """For real data. ``settings`` default to the environment's; ``provider`` to the key file that they name.
+        """For real data. ``settings`` default to the environment's; ``provider`` to the one that they name.
 
         Nothing is created: a missing key file, signer or migration is an error.
         """

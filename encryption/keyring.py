@@ -7,7 +7,8 @@ Invariants:
 
 - keys are created by `provision` and `rotate_data_key` only, in the caller's transaction, never by a read;
 - one load per tenant at a time, whoever else asks meanwhile gets its result (single-flight);
-- at most ``capacity`` tenants are held, none longer than ``ttl`` seconds;
+- at most ``capacity`` tenants are held, none is used longer than ``ttl`` seconds, and each load drops those whose time
+  is over;
 - what `forget` was told to forget is not brought back by a load that had begun before.
 """
 
@@ -138,6 +139,9 @@ class Keyring:
             del self._flights[tenant_id]
             if cipher is None:
                 return
+            now = self._clock()  # nobody may ever ask again for those whose time is over
+            for over in [tenant for tenant, (_, end) in self._held.items() if now >= end]:
+                del self._held[over]
             self._held[tenant_id] = cipher, until
             self._held.move_to_end(tenant_id)
             while len(self._held) > self._capacity:

@@ -90,6 +90,26 @@ def test_keys_are_made_once(small_office, tmp_path):
     assert (tmp_path / "fresh" / "keys.json").read_bytes() == content
 
 
+def test_a_first_key_is_made_in_a_token(small_office, tmp_path, soft_token):
+    """`keys init` says which key it is; again, and it is the same one. No key file is made, and no PIN is told."""
+    known = {
+        "AMANAH_STATE": str(tmp_path / "fresh"),
+        "AMANAH_KEY_PROVIDER": "pkcs11",
+        "AMANAH_PKCS11_MODULE": soft_token.module,
+        "AMANAH_PKCS11_TOKEN": soft_token.label,
+        "AMANAH_PKCS11_PIN": soft_token.pin,
+        "AMANAH_PKCS11_LABEL": "office",
+    }
+    first, second = (small_office.bare("keys", "init", **known) for _ in range(2))
+    assert (first.exit_code, "office-tenants:" in first.stdout, "amanah+" in first.stdout) == (0, True, True)
+    assert second.stdout == first.stdout
+    assert soft_token.pin not in first.output
+    assert not (tmp_path / "fresh" / "keys.json").exists()
+    assert (tmp_path / "fresh" / "signer.key").exists()
+    missing = small_office.bare("keys", "init", **{**known, "AMANAH_PKCS11_TOKEN": "elsewhere"})
+    assert (missing.exit_code, "There is no PKCS#11 token elsewhere" in missing.stderr) == (2, True)
+
+
 def test_upgrading_twice_does_no_harm(office):
     """`db upgrade` brings an empty database to this version and leaves a current one alone."""
     for _ in range(2):

@@ -172,6 +172,8 @@ def test_keys_of_another_provider_account_or_region_are_not_used(keys, alias, co
     name = keys.key_id()
     other = kms(alias if configured == "alias" else name)
     wrapped = keys.wrap(KEY, CONTEXT, name)
+    asked = []
+    other._client[1].meta.events.register("before-call.kms.*", lambda model, **_: asked.append(model.name))
     foreign = [
         "5d1f0c9a7b3e4826",
         "",
@@ -190,6 +192,7 @@ def test_keys_of_another_provider_account_or_region_are_not_used(keys, alias, co
             other.wrap(KEY, CONTEXT, key_id)
         with pytest.raises(ProviderCannot):
             other.destroy_key(key_id)
+    assert set(asked) <= {"DescribeKey"}, "of its own key or alias"
 
 
 def test_a_key_or_an_alias_that_is_not_there_is_named(keys):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import threading
 import time
@@ -11,7 +12,7 @@ from sqlalchemy import create_engine, func, select, update
 
 from amanah import database
 from amanah.encryption.file_provider import FileKeyProvider
-from amanah.encryption.keyring import Keyring
+from amanah.encryption.keyring import Keyring, TenantCipher
 from amanah.encryption.models import key as key_table
 from amanah.errors import (
     DatabaseNotMigrated,
@@ -316,6 +317,27 @@ def test_the_number_of_tenants_in_memory_is_bounded(keyring):
     keyring.cipher(database.PLATFORM)
     assert keyring.cached("bandung") is None
     assert keyring.cached("surabaya") is not None
+
+
+def test_keys_that_were_dropped_are_held_by_nothing(own_database, keyring, clock):
+    """Not where their time is over and nobody asks again, not where others took their place, not where forgotten."""
+
+    def alive():
+        gc.collect()
+        return {one.tenant_id for one in gc.get_objects() if type(one) is TenantCipher} & {"ambon", "biak", "cirebon"}
+
+    with own_database.begin() as connection:
+        for tenant in ("ambon", "biak", "cirebon"):
+            keyring.provision(connection, tenant)
+    keyring.cipher("ambon")
+    clock.now += 60
+    keyring.cipher("biak")
+    assert alive() == {"biak"}
+    keyring.cipher("ambon")
+    keyring.cipher("cirebon")
+    assert alive() == {"ambon", "cirebon"}
+    keyring.forget("ambon")
+    assert alive() == {"cirebon"}
 
 
 def test_what_is_forgotten_is_loaded_anew(keyring, provider):
