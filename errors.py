@@ -1006,6 +1006,49 @@ class StepNotDue(AmanahError):
     why = "{detail}"
 
 
+# -- keys, replaced --------------------------------------------------------------------------------------------------
+
+
+class RotationStopped(AmanahError):
+    """Base of what can stop a command that changes keys. What was done until then is done, and nothing is half done."""
+
+    code = "rotation-stopped"
+    status = 409
+    what = N_("Nothing was changed.")
+
+
+class RotationBusy(RotationStopped):
+    """Another command changes keys of this installation at this moment."""
+
+    code = "rotation-busy"
+    why = N_("Another command is changing keys right now.")
+    remedy = N_("Wait until it has ended, and look at: amanah keys list")
+
+
+class KeyNotSettled(RotationStopped):
+    """A key is too young: some process may not know it yet, or still seal under an older one."""
+
+    code = "key-not-settled"
+    why = N_("Version {version} of the data key of {tenant} is too young: not every process uses it before {when}.")
+    remedy = N_("Run this again then; amanah reencrypt waits with --wait.")
+
+
+class KeyStillUsed(RotationStopped):
+    """Data keys were to be retired under which there are still values."""
+
+    code = "key-still-used"
+    why = N_("{count} values of {tenant} are still sealed under an older version ({columns}).")
+    remedy = N_("Run: amanah reencrypt --tenant {tenant}")
+
+
+class ProviderKeyNamed(RotationStopped):
+    """A key of the provider's was to be destroyed under which there are still wrapped keys."""
+
+    code = "provider-key-named"
+    why = N_("{rows} keys in the database are wrapped under the provider's key {key_id}.")
+    remedy = N_("Run: amanah keys rotate provider. Epoch keys go on their own schedule.")
+
+
 # -- administration ---------------------------------------------------------------------------------------------------
 
 

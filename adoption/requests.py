@@ -13,14 +13,16 @@ Invariants:
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import insert, select, update
 
 from ..audit.log import find
+from ..encryption.envelope import FORMAT, VERSION_END, start
 from ..encryption.netstrings import netstring
-from ..errors import KeyUnknown, RequestDecided, RequestForged, RequestUnknown, Tampered
+from ..errors import KeyRetired, KeyUnknown, RequestDecided, RequestForged, RequestUnknown, Tampered
 from .models import request as table
 
 if TYPE_CHECKING:
@@ -133,6 +135,43 @@ def requests_of(guard: Guard, tenant: str) -> Iterator[tuple[str, Request | None
             yield request_id, None
 
 
+def under(guard: Guard, tenant: str) -> Counter[bytes]:
+    """How many of the tenant's requests are in envelopes that begin with which 5 bytes (format and key version)."""
+    query = select(table.c.envelope).where(table.c.tenant_id == tenant)
+    with guard.engine.connect() as connection:
+        return Counter(_bytes(one)[:VERSION_END] for one in connection.scalars(query))
+
+
+def move_requests(guard: Guard, tenant: str) -> tuple[int, list[str]]:
+    """Seal what is under an older data key anew, under the newest; how many, and the ids of those that do not open.
+
+    One that changes at the same moment is left to whoever changes it: that seals it under the newest key.
+    """
+    cipher = guard.keyring.cipher(tenant)
+    newest = start(FORMAT, cipher.sealing_version)
+    query = select(table.c.id, table.c.envelope).where(table.c.tenant_id == tenant).order_by(table.c.id)
+    with guard.engine.connect() as connection:
+        found = [(one, _bytes(envelope)) for one, envelope in connection.execute(query)]
+    moved, unopened = 0, []
+    for request_id, envelope in found:
+        if envelope.startswith(newest):
+            continue
+        place = netstring(_FIELD, request_id)
+        try:
+            again = cipher.seal(_FIELD, place, cipher.open(_FIELD, place, envelope))
+        except (Tampered, KeyUnknown, KeyRetired):
+            unopened.append(request_id)
+            continue
+        same = table.c.tenant_id == tenant, table.c.id == request_id, table.c.envelope == envelope
+        with guard.engine.begin() as connection:
+            moved += connection.execute(update(table).where(*same).values(envelope=again)).rowcount
+    return moved, unopened
+
+
+def _bytes(envelope: object) -> bytes:
+    return bytes(envelope) if isinstance(envelope, bytes | memoryview) else b""  # SQLite keeps what it is given
+
+
 def _stored(guard: Guard, tenant: str, request_id: str) -> bytes:
     query = select(table.c.envelope).where(table.c.tenant_id == tenant, table.c.id == request_id)
     with guard.engine.connect() as connection:
@@ -153,7 +192,7 @@ def _opened(cipher: TenantCipher, tenant: str, request_id: str, envelope: bytes)
     """What the envelope holds (invariant 1)."""
     try:
         values = json.loads(cipher.open(_FIELD, netstring(_FIELD, request_id), envelope))
-    except (Tampered, KeyUnknown):
+    except (Tampered, KeyUnknown, KeyRetired):
         raise RequestForged from None
     return Request(**{**values, "id": request_id, "tenant": tenant, "columns": tuple(values["columns"])})
 

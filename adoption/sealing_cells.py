@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import LargeBinary
 
 from ..database import PLATFORM
-from ..errors import DeclarationError, InvalidInput, KeyUnknown, Tampered
+from ..encryption.envelope import FORMAT, start
+from ..errors import DeclarationError, InvalidInput, KeyRetired, KeyUnknown, Tampered
 from .sealing_tables import inner_type
 
 if TYPE_CHECKING:
@@ -81,6 +82,19 @@ class Cells:
         """A new envelope of what another one held."""
         return self._cipher.seal(self.field.id, self.field.prefix + row, encoded)
 
+    @property
+    def begin(self) -> bytes:
+        """The first 5 bytes of every envelope that is made now: format and key version."""
+        return start(FORMAT, self._cipher.sealing_version)
+
+    def moved(self, row: bytes, envelope: bytes) -> bytes | None:
+        """A new envelope of what ``envelope`` holds, whatever that is; None where it does not open here."""
+        field = self.field
+        try:
+            return self.seal(row, self._cipher.open(field.id, field.prefix + row, bytes(envelope)))
+        except (Tampered, KeyUnknown, KeyRetired, TypeError):
+            return None
+
     def open(self, row: bytes, envelope: bytes) -> Opened | None:
         """What ``envelope`` holds; None where it does not open here, or holds no value of this column."""
         field = self.field
@@ -88,7 +102,7 @@ class Cells:
             encoded = self._cipher.open(field.id, field.prefix + row, bytes(envelope))
             value = field.codec.decode(encoded)
             searched = self._searched(value, encoded)
-        except (Tampered, KeyUnknown, *_FOREIGN):
+        except (Tampered, KeyUnknown, KeyRetired, *_FOREIGN):
             return None
         return Opened(value, encoded, None if searched is None else self._index.token(field.domain, searched))
 

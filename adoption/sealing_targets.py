@@ -12,12 +12,12 @@ from ..errors import InvalidInput, NothingToSeal, SealingStepWrong, SiblingsMiss
 from .sealing_tables import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Engine
 
     from ..guard import Guard
-    from ..middleware.fields import Field
+    from ..middleware.fields import Field, Protected
     from ..middleware.siblings import Step
 
 
@@ -27,6 +27,23 @@ def chosen(guard: Guard, names: Sequence[str], steps: Sequence[Step]) -> list[Fi
     Of a whole table those that are in one of the steps. Raises `InvalidInput` for an unknown name, `SealingStepWrong`
     for a column or table that is in another step, `NothingToSeal` where no column is in one.
     """
+    return _chosen(guard, names, lambda one: one.sealing in steps, " / ".join(steps))
+
+
+def sealed(guard: Guard, names: Sequence[str]) -> list[Field]:
+    """The columns that hold envelopes, in place or beside, in the same way; there may be none.
+
+    Raises `InvalidInput` for a name that is unknown or not of a sealed column or table.
+    """
+    try:
+        return _chosen(guard, names, lambda one: one.writes_sealed, "")
+    except SealingStepWrong as error:
+        raise InvalidInput(detail=f"{error.facts['field']} is not sealed") from None
+    except NothingToSeal:
+        return []
+
+
+def _chosen(guard: Guard, names: Sequence[str], is_ready: Callable[[Field], bool], wanted: str) -> list[Field]:
     register = guard.register
     found: dict[str, Field] = {}
     everything = [f for known in register.tables.values() for f in known.fields.values()]
@@ -39,14 +56,14 @@ def chosen(guard: Guard, names: Sequence[str], steps: Sequence[Step]) -> list[Fi
         if not mine:
             what = f"{_shown(name)} is not declared personal" if column else f"{table.name} has no personal column"
             raise InvalidInput(detail=what)
-        ready = [f for f in mine if f.sealing in steps]
+        ready = [f for f in mine if is_ready(f)]
         if not ready:
-            raise SealingStepWrong(field=name if column else table.name, step=_step(mine[0]), wanted=" / ".join(steps))
+            raise SealingStepWrong(field=name if column else table.name, step=_step(mine[0]), wanted=wanted)
         found |= {f.name: f for f in ready}
     if not names:
-        found = {f.name: f for f in everything if f.sealing in steps}
+        found = {f.name: f for f in everything if is_ready(f)}
     if not found:
-        raise NothingToSeal(wanted=" / ".join(steps))
+        raise NothingToSeal(wanted=wanted)
     return [found[name] for name in sorted(found)]
 
 
@@ -74,6 +91,11 @@ def engine_for(guard: Guard) -> Iterator[Engine]:
 
 def stored_tables(engine: Engine, fields: Sequence[Field]) -> list[Stored]:
     """The tables of ``fields``. Raises `SiblingsMissing` where the database has not all of their columns."""
+    return [Stored(table, mine, engine.dialect) for table, mine in tables_there(engine, fields)]
+
+
+def tables_there(engine: Engine, fields: Sequence[Field]) -> list[tuple[Protected, list[Field]]]:
+    """Each table of ``fields`` with its own of them. Raises as `stored_tables`."""
     there = inspect(engine)
     tables = {f.table.name: f.table for f in fields}
     missing = []
@@ -88,7 +110,7 @@ def stored_tables(engine: Engine, fields: Sequence[Field]) -> list[Stored]:
         ]
     if missing:
         raise SiblingsMissing(columns=", ".join(missing))
-    return [Stored(table, [f for f in fields if f.table is table], engine.dialect) for table in tables.values()]
+    return [(table, [f for f in fields if f.table is table]) for table in tables.values()]
 
 
-__all__ = ["chosen", "engine_for", "stored_tables"]
+__all__ = ["chosen", "engine_for", "sealed", "stored_tables", "tables_there"]

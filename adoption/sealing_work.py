@@ -86,7 +86,7 @@ class Work:
         self.by_tenant: dict[str, list[Stored]] = {}
         self.cells: Counter[str] = Counter()
         self.without_keys: dict[str, Counter[str]] = {}
-        known = _Known(guard)
+        known = Known(guard)
         for stored in tables:
             with engine.connect() as connection:
                 found = connection.execute(stored.counts([wanted(stored, one) for one in stored.fields])).all()
@@ -103,17 +103,17 @@ class Work:
         self.by_tenant = dict(sorted(self.by_tenant.items()))
 
 
-class _Known:
+class Known:
     """Which tenants there are, with keys."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         with guard.engine.connect() as connection:
-            self._tenants = {one.id for one in guard.directory.tenants(connection)}
+            self.tenants = {one.id: None for one in guard.directory.tenants(connection)}
 
     def has_keys(self, owner: str) -> bool:
         """Raises what the keyring raises where that cannot be told."""
-        if owner not in self._tenants:
+        if owner not in self.tenants:
             return False
         try:
             self._guard.keyring.cipher(owner)
@@ -158,4 +158,4 @@ def note(guard: Guard, tenant: str, operator: str, detail: Mapping[str, str | in
         guard.note_act(connection, tenant, operator, detail)
 
 
-__all__ = ["BATCH", "PASSES", "QUIET", "Result", "Watcher", "Work", "finish", "note", "pages"]
+__all__ = ["BATCH", "PASSES", "QUIET", "Known", "Result", "Watcher", "Work", "finish", "note", "pages"]

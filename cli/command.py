@@ -34,6 +34,7 @@ from . import (
     keys,
     members,
     observed,
+    reencrypt,
     report_copy,
     revision,
     seal_rows,
@@ -100,6 +101,7 @@ app.command("doctor")(doctor.doctor)
 app.command("explain")(explain.explain)
 app.command("encrypt")(encrypt.encrypt)
 app.command("seal-rows")(seal_rows.seal_rows)
+app.command("reencrypt")(reencrypt.reencrypt)
 app.command("observed")(observed.observed)
 app.command("report-copy")(report_copy.copy_for_reports)
 

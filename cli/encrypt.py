@@ -18,7 +18,7 @@ from .options import WRONG, AsJson
 from .terminal import console, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .desk import Desk
 
@@ -104,13 +104,13 @@ def tell_result(desk: Desk, one: Result) -> None:
     """What was done in one column, what is left, and why."""
     name = f"{one.table}.{one.column}"
     desk.say(N_("{column}: {done} done, {left} left."), column=name, done=one.done, left=one.left)
-    _tell_without_keys(desk, one)
+    tell_without_keys(desk, one.without_keys)
     if one.refused:
         desk.say(
             N_("  {count} could not be taken over, because the value is not of its column's kind:"),
             count=len(one.refused),
         )
-        _name(desk, one.refused)
+        name_rows(desk, one.refused)
     if one.left > len(one.refused) + sum(one.without_keys.values()):
         desk.say(N_("  Some rows were held or written by others meanwhile. Run this again."))
 
@@ -124,17 +124,18 @@ def _tell_verified(desk: Desk, one: Verified) -> None:
         missing=len(one.missing),
         differing=len(one.differing),
     )
-    _tell_without_keys(desk, one)
+    tell_without_keys(desk, one.without_keys)
     if one.missing:
         desk.say(N_("  These have a value and are not sealed:"))
-        _name(desk, one.missing)
+        name_rows(desk, one.missing)
     if one.differing:
         desk.say(N_("  What is sealed in these does not open, or is not the plain value, or its search token is not:"))
-        _name(desk, one.differing)
+        name_rows(desk, one.differing)
 
 
-def _tell_without_keys(desk: Desk, one: Result | Verified) -> None:
-    for owner, count in sorted(one.without_keys.items()):
+def tell_without_keys(desk: Desk, without: Mapping[str, int]) -> None:
+    """Whose values have no keys here."""
+    for owner, count in sorted(without.items()):
         if owner:
             desk.say(
                 N_("  {count} belong to {tenant}, which is no tenant here or has no keys."), count=count, tenant=owner
@@ -143,7 +144,8 @@ def _tell_without_keys(desk: Desk, one: Result | Verified) -> None:
             desk.say(N_("  {count} belong to no tenant at all."), count=count)
 
 
-def _name(desk: Desk, rows: Iterable[tuple[str, str]]) -> None:
+def name_rows(desk: Desk, rows: Iterable[tuple[str, str]]) -> None:
+    """The first of them, each by its tenant and key."""
     listed = list(rows)
     for tenant, row in listed[:_NAMED]:
         desk.say("    {tenant}  {row}", tenant=tenant, row=row)
@@ -151,4 +153,4 @@ def _name(desk: Desk, rows: Iterable[tuple[str, str]]) -> None:
         desk.say(N_("    and {count} more; --json names all"), count=len(listed) - _NAMED)
 
 
-__all__ = ["encrypt", "tell_result", "watching"]
+__all__ = ["encrypt", "name_rows", "tell_result", "tell_without_keys", "watching"]

@@ -19,13 +19,16 @@ from . import row_seal
 from .field_cipher import FieldCipher
 from .netstrings import netstring
 from .remembered import Remembered
-from .sealing import derive
+from .sealing import Sealing, derive
 from .subject_sealing import Secret, SubjectSealing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOKEN_SIZE: Final = 16
+
+ARCHIVED: Final = ("trail.agent", "trail.ip", "trail.reason")
+"""Fields of the trail's entries, whose leaves are never written anew: a retired key goes on to open them."""
 
 _DOMAINS: Final = 512
 _PLACE_OF_SECRETS: Final = "amanah_subject.secret"
@@ -43,14 +46,14 @@ class TenantKeys:
     """The index key by whose tokens searches go."""
     epochs: Mapping[int, bytes] = field(default_factory=dict)
     """The keys under which subjects' secrets are wrapped; new ones under the newest."""
-    retired: frozenset[int] = frozenset()
-    """Versions of the data key that were retired."""
+    retired: Mapping[int, bytes] = field(default_factory=dict)
+    """The data keys that were retired: they open what the trail sealed (`ARCHIVED`), and nothing else."""
 
 
 class TenantCipher(FieldCipher):
     """Seals, opens and tokenises for one tenant. Holds every key that is not retired. Thread-safe, no I/O."""
 
-    __slots__ = ("_by_subject", "_index", "_reading", "_rows", "_secrets", "_tokens", "tenant_id")
+    __slots__ = ("_archive", "_by_subject", "_index", "_reading", "_rows", "_secrets", "_tokens", "tenant_id")
 
     tenant_id: str
 
@@ -58,6 +61,12 @@ class TenantCipher(FieldCipher):
         """Raise `KeyUnknown` where a version that is to be used is not among the keys."""
         context = netstring(tenant_id)
         super().__init__(context, keys.data, keys.sealing, keys.retired)
+        # Derived here, so that nothing holds a retired key itself.
+        self._archive = {
+            (name, version): Sealing(key, context + netstring(name, str(version)))
+            for version, key in keys.retired.items()
+            for name in ARCHIVED
+        }
         if keys.reading not in keys.index:
             raise KeyUnknown
         self.tenant_id = tenant_id
@@ -67,6 +76,10 @@ class TenantCipher(FieldCipher):
         self._rows: Remembered[tuple[bytes, int], HMAC] = Remembered(_DOMAINS)
         self._secrets = FieldCipher(context, keys.epochs, max(keys.epochs)) if keys.epochs else None
         self._by_subject = SubjectSealing(self, context)
+
+    def _sealing(self, field: str, key_version: int) -> Sealing:
+        archived = self._archive.get((field, key_version))
+        return super()._sealing(field, key_version) if archived is None else archived
 
     # -- search --
 
@@ -142,4 +155,4 @@ class TenantCipher(FieldCipher):
         return Secret(self._secrets.open(_PLACE_OF_SECRETS, netstring(kind, subject), wrapped))
 
 
-__all__ = ["TOKEN_SIZE", "TenantCipher", "TenantKeys"]
+__all__ = ["ARCHIVED", "TOKEN_SIZE", "TenantCipher", "TenantKeys"]

@@ -79,6 +79,18 @@ class Keyring:
         """
         return add_data_key(connection, self._provider, tenant_id)
 
+    def settles_at(self, created_at: int) -> int:
+        """When every process is sure to know a key that was made at ``created_at`` (µs since the epoch, UTC)."""
+        return created_at + int(2 * self._ttl * _MICROSECONDS)
+
+    def forgotten_at(self, changed_at: int) -> int:
+        """When no process has keys in memory any more that were loaded before ``changed_at``, save open accesses."""
+        return changed_at + int(self._ttl * _MICROSECONDS)
+
+    def unused_at(self, created_at: int) -> int:
+        """When no process seals under an older key any more, save accesses that were open before and still are."""
+        return created_at + int(3 * self._ttl * _MICROSECONDS)
+
     def cipher(self, tenant_id: str) -> TenantCipher:
         """The tenant's cipher; asks database and provider where it is not in memory.
 

@@ -55,7 +55,7 @@ def provision(connection: Connection, provider: KeyProvider, tenant_id: str) -> 
     if not any(row.kind == KEK for row in rows):
         key_id = provider.key_id()
         wrapped = provider.wrap(os.urandom(KEY_SIZE), context(KEK, tenant_id, 1), key_id)
-        _insert(connection, tenant_id, KEK, 1, wrapped, provider_key_id=key_id)
+        insert(connection, tenant_id, KEK, 1, wrapped, provider_key_id=key_id)
         rows = rows_of(connection, tenant_id)
     lacking = [kind for kind in (DATA, INDEX) if newest(rows, kind) is None]
     if lacking:
@@ -93,7 +93,7 @@ def add_epoch(connection: Connection, provider: KeyProvider, tenant_id: str, key
     """
     version = next_version(connection, tenant_id, EPOCH)
     wrapped = provider.wrap(os.urandom(KEY_SIZE), context(EPOCH, tenant_id, version), key_id)
-    _insert(connection, tenant_id, EPOCH, version, wrapped, provider_key_id=key_id)
+    insert(connection, tenant_id, EPOCH, version, wrapped, provider_key_id=key_id)
     return version
 
 
@@ -122,9 +122,13 @@ def assemble(provider: KeyProvider, tenant_id: str, rows: Sequence[KeyRow], sett
     Where none is that old, the oldest one seals. Raises :class:`~amanah.errors.KeyUnknown` where a kind is lacking.
     """
     live = [row for row in rows if row.retired_at is None]
-    keks = {row.version: unwrapped_kek(provider, tenant_id, row) for row in live if row.kind == KEK}
-    data = {row.version: _unwrap(keks, tenant_id, row) for row in live if row.kind == DATA}
-    index = {row.version: _unwrap(keks, tenant_id, row) for row in live if row.kind == INDEX}
+    kek = newest(rows, KEK)
+    if kek is None:
+        raise KeyUnknown
+    wrapping = unwrapped_kek(provider, tenant_id, kek)
+    data = {row.version: unwrap(wrapping, kek.version, tenant_id, row) for row in live if row.kind == DATA}
+    index = {row.version: unwrap(wrapping, kek.version, tenant_id, row) for row in live if row.kind == INDEX}
+    old = [row for row in rows if row.kind == DATA and row.retired_at is not None]
     reading = max((r.version for r in live if r.kind == INDEX and r.read_from is not None), default=None)
     if not data or reading is None:
         raise KeyUnknown
@@ -134,8 +138,8 @@ def assemble(provider: KeyProvider, tenant_id: str, rows: Sequence[KeyRow], sett
         sealing=max(versions, default=min(data)),
         index=index,
         reading=reading,
-        epochs={row.version: _provided(provider, tenant_id, row) for row in live if row.kind == EPOCH},
-        retired=frozenset(row.version for row in rows if row.kind == DATA and row.retired_at is not None),
+        epochs={row.version: provided(provider, tenant_id, row) for row in live if row.kind == EPOCH},
+        retired={row.version: unwrap(wrapping, kek.version, tenant_id, row) for row in old},
     )
     return TenantCipher(tenant_id, keys)
 
@@ -143,6 +147,12 @@ def assemble(provider: KeyProvider, tenant_id: str, rows: Sequence[KeyRow], sett
 def context(kind: str, tenant_id: str, version: int) -> bytes:
     """What a wrapped key is bound to."""
     return netstring("amanah key", kind, tenant_id, str(version))
+
+
+def context_of(tenant_id: str, row: KeyRow) -> bytes:
+    """What the key of ``row`` is bound to: a retired data key to that, so that no row makes it a living one again."""
+    bound = context(row.kind, tenant_id, row.version)
+    return netstring("retired") + bound if row.kind == DATA and row.retired_at is not None else bound
 
 
 def newest(rows: Sequence[KeyRow], kind: str) -> KeyRow | None:
@@ -153,10 +163,11 @@ def newest(rows: Sequence[KeyRow], kind: str) -> KeyRow | None:
 
 def unwrapped_kek(provider: KeyProvider, tenant_id: str, row: KeyRow) -> Sealing:
     """What the tenant's key-encryption key of ``row`` wraps with. Raises as `assemble`, and `KeysUnavailable`."""
-    return Sealing(_provided(provider, tenant_id, row), netstring("kek", tenant_id, str(row.version)))
+    return Sealing(provided(provider, tenant_id, row), netstring("kek", tenant_id, str(row.version)))
 
 
-def _provided(provider: KeyProvider, tenant_id: str, row: KeyRow) -> bytes:
+def provided(provider: KeyProvider, tenant_id: str, row: KeyRow) -> bytes:
+    """The key of a row that the provider's key wraps. Raises what the provider raises, and `Tampered`."""
     bound = context(row.kind, tenant_id, row.version)
     try:
         key = provider.unwrap(row.wrapped, bound, row.provider_key_id or "")
@@ -169,12 +180,15 @@ def _provided(provider: KeyProvider, tenant_id: str, row: KeyRow) -> bytes:
     return key
 
 
-def _unwrap(keks: dict[int, Sealing], tenant_id: str, row: KeyRow) -> bytes:
-    kek = keks.get(row.kek_version or 0)
-    if kek is None:
+def unwrap(wrapping: Sealing, kek_version: int, tenant_id: str, row: KeyRow) -> bytes:
+    """The data or index key of ``row``. Raises `KeyUnknown` where another key-encryption key wraps it, and `Tampered`.
+
+    All of a tenant's keys are wrapped under its newest one at any time: what names an older one was put back.
+    """
+    if row.kek_version != kek_version:
         raise KeyUnknown
     try:
-        key = kek.open(row.wrapped, context(row.kind, tenant_id, row.version))
+        key = wrapping.open(row.wrapped, context_of(tenant_id, row))
     except WrongKey:
         raise Tampered from None
     if len(key) != KEY_SIZE:
@@ -185,12 +199,21 @@ def _unwrap(keks: dict[int, Sealing], tenant_id: str, row: KeyRow) -> bytes:
 def insert_wrapped(
     connection: Connection, tenant_id: str, kind: str, version: int, kek_version: int, wrapping: Sealing
 ) -> None:
-    """A new random key of that kind and version, wrapped under the tenant's key-encryption key."""
+    """A new random key of that kind and version, wrapped under the tenant's key-encryption key.
+
+    Raises `KeysUnavailable` where that was replaced meanwhile, and then the caller's transaction must be rolled back.
+    """
     wrapped = wrapping.seal(kek_version, os.urandom(KEY_SIZE), context(kind, tenant_id, version))
-    _insert(connection, tenant_id, kind, version, wrapped, kek_version=kek_version)
+    insert(connection, tenant_id, kind, version, wrapped, kek_version=kek_version)
+    there = select(key_table.c.version).where(
+        key_table.c.tenant_id == tenant_id, key_table.c.kind == KEK, key_table.c.version == kek_version
+    )
+    # Held until the caller commits (SQLite: by the INSERT), so that whoever replaces it finds the new key.
+    if connection.execute(there.with_for_update(read=True, key_share=True)).first() is None:
+        raise KeysUnavailable
 
 
-def _insert(
+def insert(
     connection: Connection,
     tenant_id: str,
     kind: str,
@@ -200,12 +223,13 @@ def _insert(
     provider_key_id: str | None = None,
     kek_version: int | None = None,
 ) -> None:
+    """A row of the key table; one that is there already stays as it is."""
     now = time.time_ns() // 1000
     first = kind == INDEX and version == 1  # has no rows to be filled in before searches go by it
     # ON CONFLICT DO NOTHING instead of a savepoint: on pysqlite a savepoint can commit the caller's transaction.
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(
-        insert(key_table)
+        into(key_table)
         .values(
             tenant_id=tenant_id,
             kind=kind,

@@ -25,7 +25,16 @@ from typing import TYPE_CHECKING, Final
 from ..audit.entries import new_event_id, now_us
 from ..database import PLATFORM
 from ..encryption.netstrings import netstring
-from ..errors import AccessClosed, ConfigurationError, HandoffForged, KeyUnknown, PurposeUnknown, Tampered
+from ..errors import (
+    AccessClosed,
+    ConfigurationError,
+    HandoffExpired,
+    HandoffForged,
+    KeyRetired,
+    KeyUnknown,
+    PurposeUnknown,
+    Tampered,
+)
 
 if TYPE_CHECKING:
     from ..encryption.keyring import TenantCipher
@@ -63,13 +72,18 @@ class Handoff:
 
     @classmethod
     def open(cls, text: str, cipher: TenantCipher) -> Handoff:
-        """What ``text`` says. Raises `HandoffForged` unless it was sealed for the tenant of ``cipher``."""
+        """What ``text`` says. Raises `HandoffForged` unless it was sealed for the tenant of ``cipher``.
+
+        Raises `HandoffExpired` where the key under which it was sealed has been retired.
+        """
         found = _TEXT.fullmatch(text)
         if found is None or found[1] != cipher.tenant_id:
             raise HandoffForged
         try:
             envelope = base64.b64decode(found[2] + "=" * (-len(found[2]) % 4), altchars=b"-_", validate=True)
             return cls(**json.loads(cipher.open(_FIELD, _PLACE, envelope)))
+        except KeyRetired:
+            raise HandoffExpired from None
         except (Tampered, KeyUnknown, ValueError, TypeError):
             raise HandoffForged from None  # what was wrong with it is of use to a forger only
 

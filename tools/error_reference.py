@@ -17,6 +17,7 @@ from amanah.errors import (
     InvalidInput,
     MigrationStopped,
     Refusal,
+    RotationStopped,
     SealError,
     StatementRefused,
     StepNotDue,
@@ -71,6 +72,7 @@ _SECTIONS: tuple[tuple[type[AmanahError], str, str], ...] = (
         "What stops a step of sealing in the application's own migrations. The database is as it was before.",
     ),
     (StepNotDue, "Writing migrations", "What `amanah revision` answers with."),
+    (RotationStopped, "Replacing keys", "What `amanah keys` and `amanah reencrypt` answer with. Nothing is half done."),
     (InvalidInput, "Administration", "Input to a command or to an act of administration."),
     (CopyNotWritten, "Reporting copies", "What stops `amanah report-copy`. An older copy stays as it was."),
 )
