@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import (
     ConfigurationError,
+    KeyServiceRefused,
     KeysUnavailable,
     ProviderCannot,
     ProviderKeyCurrent,
@@ -114,9 +115,14 @@ class AwsKmsProvider:
             raise ProviderCannot(
                 detail=N_("It is configured with one key, which stays the current one. Configure an alias instead.")
             )
-        made = self._call("create_key", "", Description=f"{_MADE}{use}", Tags=[{"TagKey": "amanah", "TagValue": use}])[
-            "KeyMetadata"
-        ]
+        tags = [{"TagKey": "amanah", "TagValue": use}]
+        try:
+            made = self._call("create_key", "", Description=f"{_MADE}{use}", Tags=tags)["KeyMetadata"]
+        except KeyServiceRefused as refused:
+            if "AccessDenied" not in str(refused.facts.get("detail")):
+                raise
+            detail = N_("Its credentials may not make keys: they lack kms:CreateKey or kms:TagResource.")
+            raise ProviderCannot(detail=detail) from refused
         if use == "tenants":
             try:
                 self._point(made["KeyId"])

@@ -21,6 +21,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -43,6 +44,8 @@ _LARGEST: Final = 1024 * 1024
 """Bytes; room for some 14,000 keys."""
 _LONGEST_NAME: Final = 64
 _LOCK_SECONDS: Final = 5.0
+_READ_ONLY: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""A file that was mounted into a container, say: it can be used, and nothing can be added."""
 
 
 class Stamp(NamedTuple):
@@ -112,8 +115,8 @@ def create(path: Path, named: NamedKeys) -> None:
 def replace(path: Path, named: NamedKeys) -> None:
     """Put ``named`` in the place of the file that is there, all or nothing.
 
-    The caller holds the lock. Raises :class:`~amanah.errors.ProviderCannot` where they do not fit, and
-    :class:`~amanah.errors.KeyFileUnreadable` where the folder cannot be written to; the old file then stays.
+    The caller holds the lock. Raises :class:`~amanah.errors.ProviderCannot` where they do not fit or nothing may be
+    written, and :class:`~amanah.errors.KeyFileUnreadable` where writing fails; the old file then stays.
     """
     text = _text(named)
     if len(text) > _LARGEST:
@@ -130,6 +133,8 @@ def replace(path: Path, named: NamedKeys) -> None:
             raise
         _sync_folder(target.parent)
     except OSError as error:
+        if error.errno in _READ_ONLY:
+            raise ProviderCannot(detail=N_("The key file and its folder can be read only.")) from None
         raise KeyFileUnreadable(path=path, detail=_reason(error)) from None
 
 

@@ -220,6 +220,18 @@ def test_a_key_made_for_an_alias_that_cannot_be_moved_is_given_back(keys, aws, m
     assert keys.key_id() == old
 
 
+def test_credentials_that_may_not_make_keys_are_no_outage(keys):
+    """It is something that this installation cannot do; expired ones are refused as ever."""
+    said = {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}
+    answer = SimpleNamespace(status_code=400), said
+    keys._client[1].meta.events.register("before-call.kms.CreateKey", lambda **_: answer)
+    with pytest.raises(ProviderCannot, match="kms:CreateKey"):
+        keys.create_key("epoch")
+    said["Error"]["Code"] = "ExpiredTokenException"
+    with pytest.raises(KeyServiceRefused, match="Expired"):
+        keys.create_key("epoch")
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 

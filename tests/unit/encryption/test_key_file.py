@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import stat
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -209,6 +211,19 @@ def test_a_change_that_fails_leaves_the_old_file(path, file, monkeypatch, step):
             file.create_key("tenants")
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_key_file_that_can_only_be_read_takes_no_key(path, file, monkeypatch, number):
+    """As one that is mounted into a container: it is used as it is, and says that it cannot be added to."""
+
+    def refused(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
+    with pytest.raises(ProviderCannot, match="read only"):
+        file.create_key("epoch")
+    assert file.unwrap(file.wrap(KEY, CONTEXT, file.key_id()), CONTEXT, file.key_id()) == KEY
 
 
 def test_a_full_key_file_takes_no_more(path, file, monkeypatch):
