@@ -56,10 +56,14 @@ def declarations() -> list[object]:
                 "bank_account": Personal(category=BANK),
             },
         ),
-        declare("invoice", subject="customer_id"),
+        declare(
+            "invoice",
+            subject="customer_id",
+            sealed_rows=("customer_id", "number", "date", "due", "net", "tax", "total"),
+        ),
         declare("invoice_line", resource="invoice"),
-        declare("payment", resource="invoice"),
-        declare("credit_note", resource="invoice"),
+        declare("payment", resource="invoice", sealed_rows=("invoice_id", "date", "method", "amount")),
+        declare("credit_note", resource="invoice", sealed_rows=("invoice_id", "number", "date", "amount")),
         declare(
             "supplier",
             resource="purchase",
@@ -123,7 +127,7 @@ def declarations() -> list[object]:
         ),
         declare("cod_order_line", resource="order"),
         declare("cod_assignment", resource="order"),
-        declare("settlement", resource="order"),
+        declare("settlement", resource="order", sealed_rows=("courier_id", "date", "orders", "expected", "received")),
         declare(
             "courier",
             subject="id",
