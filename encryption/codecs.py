@@ -140,7 +140,15 @@ def _bytes_from_text(text: str) -> bytes:
     return text.encode()
 
 
-_TEXT = _codec("text", lambda value: _of(str, value), str)
+def _decode_text(data: bytes) -> str:
+    """What `_codec` would do, without its turns: most values are text."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise _unlike("text") from None
+
+
+_TEXT = replace(_codec("text", lambda value: _of(str, value), str), decode=_decode_text)
 _BYTES = Codec("bytes", _encode_bytes, bytes, _bytes_from_text)
 
 

@@ -84,21 +84,16 @@ class Field:
     default: Any = None
     """The client-side default of a column that is no longer written itself."""
     prefix: bytes = b""
+    clear_bit: int = 0
+    """The bit of the notes that says "seen in clear"."""
+    masked_bit: int = 0
+    """The bit of the notes that says "seen masked"."""
 
     def __post_init__(self) -> None:
         """Compute what the hot path needs."""
+        self.clear_bit, self.masked_bit = 1 << (2 * self.position), 2 << (2 * self.position)
         self.prefix = netstring(self.id.encode())
         self.sealed_column = self.sealed_column or self.column
-
-    @property
-    def clear_bit(self) -> int:
-        """The bit of the notes that says "seen in clear"."""
-        return 1 << (2 * self.position)
-
-    @property
-    def masked_bit(self) -> int:
-        """The bit of the notes that says "seen masked"."""
-        return 2 << (2 * self.position)
 
     @property
     def index_column(self) -> str:
@@ -171,6 +166,8 @@ class Protected:
     sealed_rows: SealedRows | None = None
     """The seal of its rows, over plaintext columns."""
     _last: Row | None = None
+    _carried: tuple[str, ...] | None = None
+    _named: tuple[str, ...] | None = None
 
     def names(self, name: str) -> bool:
         """Whether the column of that name, in any case, is personal or sealed with its row."""
@@ -217,7 +214,9 @@ class Protected:
 
     def carried(self) -> tuple[str, ...]:
         """The columns that a cell carries before its value: the row's key, and its subject where that is another."""
-        return self.key if self.subject is None or self.subject in self.key else (*self.key, self.subject)
+        if self._carried is None:
+            self._carried = (*self.key, *([self.subject] if self.subject and self.subject not in self.key else []))
+        return self._carried
 
     def row_at(self, data: bytes, start: int) -> Row:
         """The row whose head stands in ``data`` at ``start``. Raises `Tampered` where none does.
@@ -246,7 +245,9 @@ class Protected:
 
     def row_name(self, parts: Mapping[str, str]) -> str:
         """A primary key as the trail writes it: without the tenant, parts joined by "/"."""
-        return "/".join(parts[name] for name in self.key if name != self.tenant or len(self.key) == 1)
+        if self._named is None:
+            self._named = tuple(name for name in self.key if name != self.tenant or len(self.key) == 1)
+        return "/".join([parts[name] for name in self._named])
 
     def key_columns(self) -> tuple[Column[Any], ...]:
         """The Column objects of the primary key, in its order."""

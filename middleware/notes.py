@@ -18,19 +18,26 @@ if TYPE_CHECKING:
 class Notes:
     """The notes of one access. Not thread-safe by itself: an access belongs to one request or job."""
 
-    __slots__ = ("_cells", "_extra", "_touched", "pending")
+    __slots__ = ("_cells", "_extra", "_last", "_touched", "pending")
 
     def __init__(self) -> None:
         """Start with nothing seen."""
         self.pending = False
-        self._cells: dict[tuple[Protected, str, str], int] = {}
+        self._cells: dict[tuple[Protected, str, str], list[int]] = {}
+        self._last: tuple[tuple[Protected, str, str] | None, list[int]] = (None, [0])
         self._touched: set[tuple[str, str]] = set()
         self._extra: list[What] = []
 
     def opened(self, field: Field, row: tuple[Protected, str, str], *, masked: bool) -> None:
-        """Note that the cell of ``field`` in ``row`` (table, key, subject) was shown, in clear or masked."""
-        cells = self._cells
-        cells[row] = cells.get(row, 0) | (field.masked_bit if masked else field.clear_bit)
+        """Note that the cell of ``field`` in ``row`` (table, key, subject) was shown, in clear or masked.
+
+        The cells of a row come one after the other, with the very same object for their row.
+        """
+        last, seen = self._last
+        if row is not last:
+            seen = self._cells.setdefault(row, [0])
+            self._last = (row, seen)  # together: threads that share an access never note one row in another's place
+        seen[0] |= field.masked_bit if masked else field.clear_bit
         self.pending = True
 
     def touched(self, resource: str, action: str) -> None:
@@ -49,10 +56,11 @@ class Notes:
         """Hand over all notes in a stable order and start afresh."""
         self.pending = False
         cells, self._cells = self._cells, {}
+        self._last = (None, [0])
         touched, self._touched = self._touched, set()
         extra, self._extra = self._extra, []
         groups: dict[tuple[Protected, int], list[tuple[str, str]]] = {}
-        for (table, row, subject), seen in cells.items():
+        for (table, row, subject), (seen,) in cells.items():
             groups.setdefault((table, seen), []).append((row, subject))
         result = [part for what in extra for part in cut(what)]
         noted = set()

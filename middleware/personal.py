@@ -189,11 +189,14 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:
 
     def process(cell: Any) -> Any:
         nonlocal known
-        if cell is None:
+        if type(cell) is bytes:
+            data = cell
+        elif cell is None:
             return None
-        if not isinstance(cell, _BYTES):
+        elif isinstance(cell, _BYTES):
+            data = bytes(cell)
+        else:
             raise EngineUnprotected
-        data = bytes(cell)
         field = known
         if field is None or not data.startswith(field.prefix):
             field = known = register.field(after(data, 0)[0])
