@@ -31,7 +31,9 @@ from ..audit.entries import now_us
 from ..encryption.models import DATA
 from ..encryption.tenant_keys import newest, rows_of
 from ..errors import KeyNotSettled
+from ..middleware.row_seals import SEAL_COLUMN
 from .envelopes import Census, Envelopes
+from .row_seals import move_row_seals, with_row_seals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,6 +114,14 @@ def reencrypt(
             unopened = sum(who == owner for one in results.values() for who, _ in one.unopened)
             note(guard, owner, operator, {"act": "reencrypt.end", "unopened": unopened, **moved})
         _count_left(results, Census(engine, plain, tenant), begins)
+        for seal in with_row_seals(guard, names):
+            one = results[f"{seal.table.name}.{SEAL_COLUMN}"] = Moved(seal.table.name, SEAL_COLUMN)
+            for owner in owners:
+                done, broken, left = move_row_seals(
+                    guard, engine, seal, owner, operator=operator, batch=batch, progress=progress
+                )
+                one.moved, one.left = one.moved + done, one.left + left
+                one.unopened += broken
     if not names:
         results[REQUESTS] = _requests(guard, owners)
     return list(results.values())

@@ -18,9 +18,11 @@ from ..encryption.models import DATA
 from ..encryption.tenant_keys import newest, rows_of
 from ..errors import InvalidInput, KeyNotSettled, KeyStillUsed
 from ..i18n import N_
+from ..middleware.row_seals import SEAL_COLUMN
 from .alone import alone
 from .envelopes import Census, Envelopes, version_in
 from .reencrypt import REQUESTS, moment
+from .row_seals import seals_under, with_row_seals
 
 if TYPE_CHECKING:
     from ..encryption.tenant_keys import KeyRow
@@ -72,6 +74,11 @@ def still_under(guard: Guard, tenant: str, min_version: int) -> dict[str, int]:
     with engine_for(guard) as engine:
         tables = [Envelopes(table, mine, engine.dialect) for table, mine in tables_there(engine, sealed(guard, ()))]
         found = dict(Census(engine, tables, tenant).cells(tenant, lambda _, begin: version_in(begin) < min_version))
+        for seal in with_row_seals(guard, ()):
+            seals = seals_under(engine, seal, tenant)
+            old = sum(count for begin, count in seals.items() if version_in(begin) < min_version)
+            if old:
+                found[f"{seal.table.name}.{SEAL_COLUMN}"] = old
     requests = sum(count for begin, count in under(guard, tenant).items() if version_in(begin) < min_version)
     return found | ({REQUESTS: requests} if requests else {})
 

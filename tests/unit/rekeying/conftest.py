@@ -36,6 +36,7 @@ def vault(database_url, tmp_path, all_models):
         )
     core.create_all(guard.engine)
     trail.create_all(guard.trail_engine)
+    metadata.create_all(guard.engine)
     for tenant in ("a", "b"):
         guard.create_tenant(tenant, tenant.upper(), template="blank", admin=None)
     yield SimpleNamespace(guard=guard)
