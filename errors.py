@@ -178,6 +178,15 @@ class RowsSealedBefore(ConfigurationError):
     remedy = N_("Find out which. If these rows are right as they are, run this again with --again.")
 
 
+class SearchColumnsMissing(ConfigurationError):
+    """A table has not the two columns of search tokens that an exchange of index keys needs."""
+
+    code = "search-columns-missing"
+    what = N_("The index key cannot be exchanged: the database lacks columns for search tokens.")
+    why = N_("These are missing: {columns}.")
+    remedy = N_("Add them in a migration, as bytes of 16, nullable, with the indexes that the first ones have.")
+
+
 class KeyFileMissing(ConfigurationError):
     """The key file named in the settings does not exist."""
 

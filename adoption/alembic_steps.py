@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from alembic.operations import Operations
 from sqlalchemy import Column, LargeBinary
 
-from ..middleware.siblings import sealed_name, search_name
+from ..middleware.siblings import sealed_name, search_names
 from .alembic_operations import PlainColumns, ReadColumns, ReleasedColumns, SealedColumns
 from .alembic_table import LiveTable
 from .sqlite_rebuild import check_foreign_keys, rebuild, words_of
@@ -29,8 +29,8 @@ def sealed_columns(operations: Operations, step: SealedColumns) -> None:
         live.begin()
         for column in step.columns:
             operations.add_column(step.table, Column(sealed_name(column), LargeBinary(), nullable=True))
-            if column in step.search:
-                operations.add_column(step.table, Column(search_name(column), LargeBinary(16), nullable=True))
+            for searched in search_names(column) if column in step.search else ():
+                operations.add_column(step.table, Column(searched, LargeBinary(16), nullable=True))
         _make_indexes(operations, step.table, step.indexes)
         live.set_triggers("lenient", step.search)
         return
@@ -41,8 +41,8 @@ def sealed_columns(operations: Operations, step: SealedColumns) -> None:
     for name in step.indexes:
         operations.drop_index(name, step.table)
     for column in step.columns:
-        if column in step.search:
-            operations.drop_column(step.table, search_name(column))
+        for searched in search_names(column) if column in step.search else ():
+            operations.drop_column(step.table, searched)
         operations.drop_column(step.table, sealed_name(column))
 
 

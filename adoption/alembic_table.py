@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from ..errors import RowsNotSealed, RowsOnlySealed, RowsUnseen, RowsWithoutValue, ValuesRepeated
-from ..middleware.siblings import sealed_name, search_name
+from ..middleware.siblings import sealed_name, search_names
 from .alembic_triggers import Triggers
 
 if TYPE_CHECKING:
@@ -76,8 +76,9 @@ class LiveTable:
 
     def refuse_not_sealed(self, column: str, *, searched: bool = False) -> None:
         """Raise `RowsNotSealed` for rows with a plain value and no sealed one, or no token where it is searched."""
-        without = [sealed_name(column), *([search_name(column)] if searched else [])]
-        lacking = " OR ".join(f"{self.quote(one)} IS NULL" for one in without)
+        lacking = f"{self.quote(sealed_name(column))} IS NULL"
+        if searched:
+            lacking += f" OR ({' AND '.join(f'{self.quote(one)} IS NULL' for one in search_names(column))})"
         if count := self._count(f"{self.quote(column)} IS NOT NULL AND ({lacking})"):
             raise RowsNotSealed(table=self._step.table, field=f"{self._step.table}.{column}", count=count)
 

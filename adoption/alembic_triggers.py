@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from ..middleware.siblings import sealed_name, search_name, trigger_name
+from ..middleware.siblings import sealed_name, search_names, trigger_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,7 +57,7 @@ class Triggers:
 
     def make(self, state: State, *, search: bool) -> Iterator[str]:
         """The triggers of a state, for a column that has none. ``search``: it has tokens."""
-        emptied = [sealed_name(self._column), *([search_name(self._column)] if search else [])]
+        emptied = [sealed_name(self._column), *(search_names(self._column) if search else ())]
         make = self._make_postgresql if self._postgresql else self._make_sqlite
         yield from make(state, [self._q(name) for name in emptied])
 

@@ -20,7 +20,7 @@ from ..encryption.row_seal import SIZE
 from ..middleware.column_types import IndexToken, Sibling
 from ..middleware.personal import Personal
 from ..middleware.row_seals import RowSealed, SealColumn
-from ..middleware.siblings import sealed_name, search_name
+from ..middleware.siblings import sealed_name, search_names
 from ..migrations import OWN_TABLES
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def render_item(type_: str, thing: Any, context: AutogenContext) -> str | bool:
 def _sealed_pairs(model: Table | None, database: Table | None) -> set[str]:
     """The names of all columns that take part in a sealing beside: plain, sealed and search columns."""
     plain = [] if model is None else [one.name for one in model.columns if _is_beside(one, model, database)]
-    return {name for one in plain for name in (one, sealed_name(one), search_name(one))}
+    return {name for one in plain for name in (one, sealed_name(one), *search_names(one))}
 
 
 def _is_beside(column: Column[Any], model: Table, database: Table | None) -> bool:

@@ -80,7 +80,7 @@ class Kept:
 
 def entry_id(cipher: TenantCipher, request_id: str, step: Step) -> str:
     """The id of the trail's entry of a step: 32 hex digits that nobody without the tenant's keys can know before."""
-    return cipher.token(_DOMAIN, netstring(request_id, step)).hex()
+    return cipher.lasting_token(_DOMAIN, netstring(request_id, step)).hex()
 
 
 def keep(connection: Connection, cipher: TenantCipher, request: Request) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import ProgrammingError
 
 from ..errors import StepNotDue
-from ..middleware.siblings import STEPS, sealed_name, search_name, trigger_name
+from ..middleware.siblings import STEPS, sealed_name, search_names, trigger_name
 from .alembic_operations import PlainColumns, ReadColumns, ReleasedColumns, SealedColumns
 from .alembic_triggers import STATES
 from .revision_facts import indexes_going, token_indexes, types_of, unique_going, unique_tokens
@@ -99,10 +99,11 @@ def _stand(field: Field, columns: set[str], triggers: set[str]) -> str:
     if field.column not in columns:
         return "dropped"
     state = next((one for one in STATES if trigger_name(field.table.name, field.column, one) in triggers), "unwatched")
-    if state != "unwatched" and field.search and search_name(field.column) not in columns:
+    lacking = [one for one in search_names(field.column) if field.search and one not in columns]
+    if state != "unwatched" and lacking:
         raise StepNotDue(
-            detail=f"{field.name} is declared with search= and has no {search_name(field.column)}: take the step add "
-            "back, and take it again."
+            detail=f"{field.name} is declared with search= and has no {lacking[0]}: take the step add back, and take "
+            "it again."
         )
     return state
 
@@ -111,7 +112,9 @@ def _check_rows(connection: Connection, inspector: Inspector, fields: Sequence[F
     """Raise `StepNotDue` while rows are left. The operation asks again, with writers kept out."""
     quote = inspector.dialect.identifier_preparer.quote_identifier
     for field in fields:
-        lacking = [quote(name) + " IS NULL" for name in field.columns if name != field.column]
+        lacking = [quote(field.sealed_column) + " IS NULL"]
+        if field.search:  # one of the two, whichever the index key in use fills
+            lacking.append(f"({' AND '.join(quote(one) + ' IS NULL' for one in field.index_columns)})")
         where = f"{quote(field.column)} IS NOT NULL AND ({' OR '.join(lacking)})"
         try:
             with connection.begin_nested():

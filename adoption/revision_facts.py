@@ -12,7 +12,8 @@ from sqlalchemy import UniqueConstraint, text
 from sqlalchemy.exc import SAWarning
 
 from ..errors import StepNotDue
-from ..middleware.siblings import search_index_name, unique_index_name
+from ..middleware.constraints import moved_to_tokens
+from ..middleware.siblings import search_index_names, unique_index_name
 from .sealing_tables import inner_type
 from .sqlite_rebuild import bare
 
@@ -28,24 +29,27 @@ if TYPE_CHECKING:
 
 def token_indexes(table: Protected, fields: Sequence[Field]) -> dict[str, list[str]]:
     """The indexes over search tokens that the declarations ask for."""
-    wanted = {search_index_name(table.name, one.column) for one in fields if one.search}
+    wanted = {name for one in fields if one.search for name in search_index_names(table.name, one.column)}
     return {str(i.name): [c.name for c in i.columns] for i in table.table.indexes if i.name in wanted}
 
 
 def unique_tokens(table: Protected, fields: Sequence[Field]) -> dict[str, list[str]]:
     """The unique indexes over search tokens. Raises `StepNotDue` where only a part of one is due."""
-    due = {one.column: one.index_column for one in fields}
+    due = {one.column for one in fields}
+    moved = {token for one in fields for token in one.index_columns}
     found: dict[str, list[str]] = {}
     for names in _unique_sets(table):
-        if not due.keys() & set(names) and not set(due.values()) & set(names):
+        if not (due | moved) & set(names):
             continue
-        tokens = []
+        searched = {}
         for name in names:
             other = table.fields.get(name)
             if name not in due and other is not None and other.sealing == "write_both":
                 raise StepNotDue(detail=f"{', '.join(names)} of {table.name} are unique together: name them together.")
-            tokens.append(due.get(name, other.index_column if other is not None and other.sealed else name))
-        found[unique_index_name(table.name, tokens)] = tokens
+            if other is not None and (name in due or other.sealed):
+                searched[name] = other
+        for tokens in moved_to_tokens(searched, names):
+            found[unique_index_name(table.name, tokens)] = tokens
     return found
 
 

@@ -6,7 +6,7 @@ row, in the same encoding, with the same token.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import LargeBinary
 
@@ -28,11 +28,17 @@ if TYPE_CHECKING:
 _FOREIGN: Final = (InvalidInput, DeclarationError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
+Tokens: TypeAlias = tuple[bytes | None, bytes | None]
+"""What stands in the two search columns."""
+
+NO_TOKENS: Final[Tokens] = (None, None)
+
+
 class Made(NamedTuple):
-    """A column's new cells: for each row an envelope and a token, or None; and the numbers of rows that are refused."""
+    """A column's new cells: for each row an envelope or None, and tokens; and the numbers of rows that are refused."""
 
     envelopes: list[bytes | None]
-    tokens: list[bytes | None]
+    tokens: list[Tokens]
     refused: list[int]
 
 
@@ -41,7 +47,7 @@ class Opened(NamedTuple):
 
     value: Any
     encoded: bytes
-    token: bytes | None
+    tokens: Tokens
 
 
 class Cells:
@@ -61,7 +67,7 @@ class Cells:
         """Envelopes and tokens of what was ``seen`` plain (`Stored.seen`); None stays None."""
         field, read, encode, cipher = self.field, self._read, self.field.codec.encode, self._cipher
         envelopes: list[bytes | None] = [None] * len(rows)
-        tokens: list[bytes | None] = [None] * len(rows)
+        tokens: list[Tokens] = [NO_TOKENS] * len(rows)
         refused: list[int] = []
         for number, stored in enumerate(seen):
             if stored is None:
@@ -75,7 +81,7 @@ class Cells:
                 continue
             envelopes[number] = cipher.seal(field.id, field.prefix + rows[number], encoded)
             if searched is not None:
-                tokens[number] = self._index.token(field.domain, searched)
+                tokens[number] = self._index.slots(field.domain, searched)
         return Made(envelopes, tokens, refused)
 
     def seal(self, row: bytes, encoded: bytes) -> bytes:
@@ -104,7 +110,13 @@ class Cells:
             searched = self._searched(value, encoded)
         except (Tampered, KeyUnknown, KeyRetired, *_FOREIGN):
             return None
-        return Opened(value, encoded, None if searched is None else self._index.token(field.domain, searched))
+        tokens = NO_TOKENS if searched is None else self._index.slots(field.domain, searched)
+        return Opened(value, encoded, tokens)
+
+    @property
+    def slot(self) -> int:
+        """In which of the two search columns it is sought now."""
+        return self._index.slot
 
     def holds(self, seen: Any, opened: Opened) -> bool:
         """What was ``seen`` plain is the opened value."""
@@ -121,7 +133,7 @@ class Cells:
         field = self.field
         if not field.search:
             return None
-        return encoded if field.normalise is None else field.normalise(value).encode()
+        return encoded if field.normalise is None else field.searched(value)
 
 
 def _reader(field: Field, dialect: Dialect) -> Callable[[Any], Any]:
@@ -135,4 +147,4 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-__all__ = ["Cells", "Made", "Opened"]
+__all__ = ["NO_TOKENS", "Cells", "Made", "Opened", "Tokens"]

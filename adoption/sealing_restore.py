@@ -114,7 +114,8 @@ class _Restoring:
             if cells.holds(seen, opened):
                 continue
             sealed = cells.seal(place, opened.encoded)
-            values = {"plain": opened.value, "old": envelope, "new": sealed, "token": opened.token}
+            values = {"plain": opened.value, "old": envelope, "new": sealed}
+            values |= {f"token{number}": token for number, token in enumerate(opened.tokens)}
             found.append(_Fill(key, values | {f"k{number}": part for number, part in enumerate(key)}))
         return found
 
@@ -141,8 +142,8 @@ class _Restoring:
             stored.plain(one): bindparam("plain", type_=inner_type(one)),
             stored.envelope(one): bindparam("new", type_=Raw()),
         }
-        if one.search:
-            values[stored.token(one)] = bindparam("token", type_=Raw())
+        for number, token in enumerate(stored.tokens(one)) if one.search else ():
+            values[token] = bindparam(f"token{number}", type_=Raw())
         return update(stored.table).where(and_(*keys), stored.owned(self.tenant), same).values(values)
 
     def _refuse(self, key: tuple[Any, ...]) -> None:

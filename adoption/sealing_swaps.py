@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Text, and_, bindparam, column, func, null, or_, select, update
+from sqlalchemy import Text, and_, bindparam, case, column, func, null, or_, select, update
 from sqlalchemy import cast as sql_cast
 
 from .sealing_tables import Raw
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Engine
+    from sqlalchemy import CTE, ColumnElement, Connection, Engine
 
+    from .sealing_cells import Tokens
     from .sealing_tables import Stored
 
 
@@ -28,7 +29,7 @@ class Swap(NamedTuple):
     key: tuple[Any, ...]
     seen: tuple[Any, ...]
     envelopes: tuple[bytes | None, ...]
-    tokens: tuple[bytes | None, ...]
+    tokens: tuple[Tokens, ...]
 
 
 class Swapper:
@@ -41,7 +42,7 @@ class Swapper:
         every = range(len(stored.fields))
         self._names = [
             *(f"k{number}" for number in range(len(stored.keys))),
-            *(f"{kind}{number}" for kind in ("s", "e", "t") for number in every),
+            *(f"{kind}{number}" for kind in ("s", "e", "t", "u") for number in every),
         ]
         self._statement = self._of_arrays(tenant) if self._postgresql else self._of_one_row(tenant)
 
@@ -76,8 +77,9 @@ class Swapper:
         for number, field in enumerate(stored.fields):
             envelope, seen = given[f"e{number}"], given[f"s{number}"]
             values[stored.envelope(field)] = func.coalesce(envelope, stored.envelope(field))
-            if field.search:
-                values[stored.token(field)] = func.coalesce(given[f"t{number}"], stored.token(field))
+            for kind, token in zip("tu", stored.tokens(field), strict=True) if field.search else ():
+                # Together with their envelope, both: what stands in a slot of no living key would be stale.
+                values[token] = case((envelope.is_(null()), token), else_=given[f"{kind}{number}"])
             same = and_(stored.unchanged(field, seen), stored.wanting(field))
             conditions.append(or_(envelope.is_(null()), same))
         return values, conditions
@@ -92,31 +94,17 @@ class Swapper:
         return update(stored.table).where(*keys, stored.owned(tenant), *conditions).values(values)
 
     def _row(self, swap: Swap) -> dict[str, Any]:
-        return dict(zip(self._names, (*swap.key, *swap.seen, *swap.envelopes, *swap.tokens), strict=True))
+        first, second = zip(*swap.tokens, strict=True)
+        return dict(zip(self._names, (*swap.key, *swap.seen, *swap.envelopes, *first, *second), strict=True))
 
     def _of_arrays(self, tenant: str) -> Any:
         stored = self._stored
         kinds: dict[str, Any] = {f"k{number}": Text() for number in range(len(stored.keys))}
         for number, field in enumerate(stored.fields):
-            seen, envelope, token = _names(number)
+            seen, *made = _names(number)
             kinds[seen] = stored.seen(field).type
-            kinds[envelope] = kinds[token] = Raw()
-        arrays = [
-            sql_cast(bindparam(name, type_=Raw(spelled)), Raw(spelled))
-            for name, kind in kinds.items()
-            for spelled in ["TEXT[]" if isinstance(kind, Text) else "BYTEA[]"]
-        ]
-        columns = [column(name, kind) for name, kind in kinds.items()]
-        new = func.unnest(*arrays).table_valued(*columns).render_derived(name="new")
-        # One chain of joins by key: without statistics of arrays, PostgreSQL pairs each row with each in anything else.
-        found = [key == sql_cast(new.c[f"k{number}"], key.type) for number, key in enumerate(stored.keys)]
-        free = (
-            select(*new.c)
-            .select_from(stored.table.join(new, and_(*found)))
-            .with_for_update(key_share=True, skip_locked=True, of=stored.table)
-            .cte("free")
-        )
-        same_row = [key == sql_cast(free.c[f"k{number}"], key.type) for number, key in enumerate(stored.keys)]
+            kinds |= dict.fromkeys(made, Raw())
+        free, same_row = free_rows(stored, kinds)
         values, conditions = self._changes(dict(free.c.items()))
         statement = update(stored.table).where(*same_row, stored.owned(tenant), *conditions).values(values)
         return statement.returning(*stored.keys)
@@ -126,16 +114,40 @@ class Swapper:
         for number in range(len(self._stored.keys)):
             arrays[f"k{number}"] = [str(swap.key[number]) for swap in swaps]
         for number in range(len(self._stored.fields)):
-            seen, envelope, token = _names(number)
+            seen, envelope, first, second = _names(number)
             arrays[seen] = [swap.seen[number] for swap in swaps]
             arrays[envelope] = [swap.envelopes[number] for swap in swaps]
-            arrays[token] = [swap.tokens[number] for swap in swaps]
+            arrays[first] = [swap.tokens[number][0] for swap in swaps]
+            arrays[second] = [swap.tokens[number][1] for swap in swaps]
         return arrays
 
 
-def _names(number: int) -> tuple[str, str, str]:
-    """Of what was seen, of the envelope and of the token of one field."""
-    return f"s{number}", f"e{number}", f"t{number}"
+def _names(number: int) -> tuple[str, str, str, str]:
+    """Of what was seen, of the envelope and of the two tokens of one field."""
+    return f"s{number}", f"e{number}", f"t{number}", f"u{number}"
+
+
+def free_rows(stored: Stored, kinds: Mapping[str, Any]) -> tuple[CTE, list[ColumnElement[bool]]]:
+    """PostgreSQL: the rows that parameters name which are arrays (``kinds``: their types), locked; others' left out.
+
+    ``k0``, ``k1`` … are the primary key's, as text. Also: what says that a row of the table is one of them.
+    """
+    arrays = [
+        sql_cast(bindparam(name, type_=Raw(spelled)), Raw(spelled))
+        for name, kind in kinds.items()
+        for spelled in ["TEXT[]" if isinstance(kind, Text) else "BYTEA[]"]
+    ]
+    columns: list[Any] = [column(name, kind) for name, kind in kinds.items()]
+    new = func.unnest(*arrays).table_valued(*columns).render_derived(name="new")
+    # One chain of joins by key: without statistics of arrays, PostgreSQL pairs each row with each in anything else.
+    found = [key == sql_cast(new.c[f"k{number}"], key.type) for number, key in enumerate(stored.keys)]
+    free = (
+        select(*new.c)
+        .select_from(stored.table.join(new, and_(*found)))
+        .with_for_update(key_share=True, skip_locked=True, of=stored.table)
+        .cte("free")
+    )
+    return free, [key == sql_cast(free.c[f"k{number}"], key.type) for number, key in enumerate(stored.keys)]
 
 
 def binary_arrays(connection: Connection) -> None:
@@ -146,4 +158,4 @@ def binary_arrays(connection: Connection) -> None:
     driver.adapters.register_dumper(list, ListBinaryDumper)
 
 
-__all__ = ["Swap", "Swapper", "binary_arrays"]
+__all__ = ["Swap", "Swapper", "binary_arrays", "free_rows"]

@@ -76,7 +76,7 @@ class Stored:
             types[field.column] = inner_type(field)
             types[field.sealed_column] = Raw()
             if field.search:
-                types[field.index_column] = Raw()
+                types |= dict.fromkeys(field.index_columns, Raw())
         self.table = table(protected.name, *(column(name, type_) for name, type_ in types.items()))
         self.keys: tuple[ColumnClause[Any], ...] = tuple(self.table.c[name] for name in protected.key)
         self._key_columns = protected.key_columns()
@@ -89,9 +89,10 @@ class Stored:
         """The column of the envelopes."""
         return self.table.c[field.sealed_column]
 
-    def token(self, field: Field) -> ColumnElement[Any]:
-        """The column of the search tokens."""
-        return self.table.c[field.index_column]
+    def tokens(self, field: Field) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        """The columns of the search tokens, by slot."""
+        first, second = field.index_columns
+        return self.table.c[first], self.table.c[second]
 
     def seen(self, field: Field) -> ColumnElement[Any]:
         """The plain value exactly as it is stored, for a comparison that no collation or rounding softens.
@@ -113,10 +114,10 @@ class Stored:
         return now.is_not_distinct_from(seen)
 
     def wanting(self, field: Field) -> ColumnElement[bool]:
-        """There is a value, and no envelope of it, or no token where it is searched."""
+        """There is a value, and no envelope of it, or no token at all where it is searched."""
         without: ColumnElement[bool] = self.envelope(field).is_(None)
         if field.search:
-            without = or_(without, self.token(field).is_(None))
+            without = or_(without, and_(*(token.is_(None) for token in self.tokens(field))))
         return and_(self.plain(field).is_not(None), without)
 
     def filled(self, field: Field) -> ColumnElement[bool]:
@@ -155,10 +156,11 @@ class Stored:
             return found.where(self.keys[0] > last[0])
         return found.where(tuple_(*self.keys) > tuple_(*last))
 
-    def counts(self, wanted: Sequence[ColumnElement[bool]]) -> Select[Any]:
-        """For each owner: how many rows any of ``wanted`` is true of, and how many each."""
+    def counts(self, wanted: Sequence[ColumnElement[bool]], tenant: str | None = None) -> Select[Any]:
+        """For each owner (or for ``tenant`` alone): how many rows any of ``wanted`` is true of, and how many each."""
         flags = [case((one, 1), else_=0).label(f"n{number}") for number, one in enumerate(wanted)]
-        rows = select(self.owner().label("owner"), *flags).where(or_(*wanted)).subquery()
+        chosen = or_(*wanted) if tenant is None else and_(self.owned(tenant), or_(*wanted))
+        rows = select(self.owner().label("owner"), *flags).where(chosen).subquery()
         sums = [func.sum(rows.c[f"n{number}"]) for number in range(len(wanted))]
         return select(rows.c.owner, func.count(), *sums).group_by(rows.c.owner)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..middleware.fields import Field
     from .sealing_work import Watcher
 
-_PARTS: Final = 3  # plain, envelope, token
+_PARTS: Final = 4  # plain, envelope, tokens
 
 
 @dataclass(slots=True)
@@ -89,28 +89,34 @@ def _verify_table(
         for number, one in enumerate(stored.fields):
             cells, answer, start = Cells(guard, one, tenant, engine.dialect), found[one.name], size + _PARTS * number
             for place, row in zip(places, rows, strict=True):
-                seen, envelope, token = row[start : start + _PARTS]
+                seen, envelope, *tokens = row[start : start + _PARTS]
                 if seen is None and envelope is None:
                     continue
                 answer.checked += 1
                 if envelope is None:
                     answer.missing.append((tenant, stored.row_name(row[:size])))
-                elif not _same(cells, place, seen, envelope, token):
+                elif not _same(cells, place, seen, envelope, tokens):
                     answer.differing.append((tenant, stored.row_name(row[:size])))
         progress.advance(len(rows))
 
 
 def _parts(stored: Stored, one: Field) -> tuple[ColumnElement[Any], ...]:
-    token = type_coerce(stored.token(one), Raw()) if one.search else null()
-    return stored.seen(one), type_coerce(stored.envelope(one), Raw()), token
+    tokens = [type_coerce(token, Raw()) for token in stored.tokens(one)] if one.search else [null(), null()]
+    return stored.seen(one), type_coerce(stored.envelope(one), Raw()), *tokens
 
 
-def _same(cells: Cells, row: bytes, seen: Any, envelope: Any, token: Any) -> bool:
-    """The envelope belongs here, holds what is stored plain, and its token is the value's."""
+def _same(cells: Cells, row: bytes, seen: Any, envelope: Any, tokens: Sequence[Any]) -> bool:
+    """The envelope belongs here, holds what is stored plain, and its tokens are the value's.
+
+    A slot may be empty in which nobody searches yet.
+    """
     opened = cells.open(row, envelope)
     if opened is None or not cells.holds(seen, opened):
         return False
-    return (None if token is None else bytes(token)) == opened.token
+    stored = [None if token is None else bytes(token) for token in tokens]
+    return stored[cells.slot] == opened.tokens[cells.slot] and all(
+        token is None or token == due for token, due in zip(stored, opened.tokens, strict=True)
+    )
 
 
 __all__ = ["Verified", "verify"]

@@ -88,8 +88,9 @@ class Work:
         self.without_keys: dict[str, Counter[str]] = {}
         known = Known(guard)
         for stored in tables:
+            flags = [wanted(stored, one) for one in stored.fields]
             with engine.connect() as connection:
-                found = connection.execute(stored.counts([wanted(stored, one) for one in stored.fields])).all()
+                found = connection.execute(stored.counts(flags, tenant)).all()
             for owner, rows, *cells in sorted((owner_text(row[0], stored), *row[1:]) for row in found):
                 if tenant is not None and owner != tenant:
                     continue

@@ -38,6 +38,7 @@ from . import (
     report_copy,
     revision,
     seal_rows,
+    search,
     tables,
     tenants,
     trail,
@@ -93,6 +94,7 @@ for _name, _group in (
     ("grant", grants.commands),
     ("audit", trail.commands),
     ("decrypt", decrypt.commands),
+    ("search", search.commands),
 ):
     app.add_typer(_group, name=_name)
 app.command("init")(init.init)

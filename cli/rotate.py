@@ -8,6 +8,7 @@ import typer
 
 from ..i18n import N_
 from ..rekeying.keys import rotate_data, rotate_provider, rotate_tenant, with_keys
+from . import rotate_search
 from .encrypt import watching
 from .options import TYPER, WRONG
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .desk import Desk
 
 commands = typer.Typer(help="New keys, while the application runs. The old ones open what they sealed.", **TYPER)
+commands.command("search")(rotate_search.search)
 
 Tenants = Annotated[
     list[str] | None,

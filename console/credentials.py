@@ -70,9 +70,9 @@ def keep_password(connection: Connection, who: Who, password: str, token: bytes 
 
 
 def name_token(keyring: Keyring, name: str) -> bytes:
-    """The keyed token (16 bytes) of a name to sign in by."""
+    """The keyed token (16 bytes) of a name to sign in by. The name is kept nowhere, so that it cannot be made anew."""
     assert _email is not None  # noqa: S101 - a normaliser of that name exists
-    return keyring.cipher(PLATFORM).token(_DOMAIN, _email(name).encode("utf-8", "surrogatepass"))
+    return keyring.cipher(PLATFORM).lasting_token(_DOMAIN, _email(name).encode("utf-8", "surrogatepass"))
 
 
 def check_password(password: str) -> str:

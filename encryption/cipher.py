@@ -42,8 +42,11 @@ class TenantKeys:
     sealing: int
     """The data key under which new values are sealed."""
     index: Mapping[int, bytes]
+    """At most two: the one by which searches go, and its predecessor or successor."""
     reading: int
     """The index key by whose tokens searches go."""
+    retired_index: Mapping[int, bytes] = field(default_factory=dict)
+    """Index keys that were exchanged: under them are only tokens that nobody can compute anew, the trail's."""
     epochs: Mapping[int, bytes] = field(default_factory=dict)
     """The keys under which subjects' secrets are wrapped; new ones under the newest."""
     retired: Mapping[int, bytes] = field(default_factory=dict)
@@ -53,9 +56,23 @@ class TenantKeys:
 class TenantCipher(FieldCipher):
     """Seals, opens and tokenises for one tenant. Holds every key that is not retired. Thread-safe, no I/O."""
 
-    __slots__ = ("_archive", "_by_subject", "_index", "_reading", "_rows", "_secrets", "_tokens", "tenant_id")
+    __slots__ = (
+        "_archive",
+        "_by_subject",
+        "_by_version",
+        "_first",
+        "_index",
+        "_reading",
+        "_rows",
+        "_secrets",
+        "_tokens",
+        "slot",
+        "tenant_id",
+    )
 
     tenant_id: str
+    slot: int
+    """In which of two search columns the tokens by which searches go stand: 0 or 1."""
 
     def __init__(self, tenant_id: str, keys: TenantKeys) -> None:
         """Raise `KeyUnknown` where a version that is to be used is not among the keys."""
@@ -70,8 +87,11 @@ class TenantCipher(FieldCipher):
         if keys.reading not in keys.index:
             raise KeyUnknown
         self.tenant_id = tenant_id
-        self._index = dict(keys.index)
+        self._index = {**keys.retired_index, **keys.index}
+        self._first = min(self._index)
         self._reading = keys.reading
+        self.slot = slot_of(keys.reading)
+        self._by_version = _by_slot(keys)
         self._tokens: Remembered[tuple[str, int], HMAC] = Remembered(_DOMAINS)
         self._rows: Remembered[tuple[bytes, int], HMAC] = Remembered(_DOMAINS)
         self._secrets = FieldCipher(context, keys.epochs, max(keys.epochs)) if keys.epochs else None
@@ -88,7 +108,31 @@ class TenantCipher(FieldCipher):
 
         Of the version by which searches go.
         """
-        version = self._reading
+        return self._token(domain, value, self._reading)
+
+    def slots(self, domain: str, value: bytes) -> tuple[bytes | None, bytes | None]:
+        """What is stored of a normalised value in its two search columns: a token in each whose index key lives."""
+        first, second = self._by_version
+        return (
+            None if first is None else self._token(domain, value, first),
+            None if second is None else self._token(domain, value, second),
+        )
+
+    def lasting_token(self, domain: str, value: bytes) -> bytes:
+        """The token under the first version of the index key, which no exchange of keys changes.
+
+        For what is found by its token alone and cannot be computed anew, because the value is kept nowhere.
+        """
+        return self._token(domain, value, self._first)
+
+    def tokens(self, domain: str, value: bytes) -> tuple[bytes, ...]:
+        """The tokens of every version of the index key that there was, the newest first.
+
+        To find what was written under any of them and is never computed anew, such as the trail's entries.
+        """
+        return tuple(self._token(domain, value, version) for version in sorted(self._index, reverse=True))
+
+    def _token(self, domain: str, value: bytes, version: int) -> bytes:
         keyed = self._tokens.get((domain, version))
         if keyed is None:
             context = self._context + netstring(domain)
@@ -155,4 +199,16 @@ class TenantCipher(FieldCipher):
         return Secret(self._secrets.open(_PLACE_OF_SECRETS, netstring(kind, subject), wrapped))
 
 
-__all__ = ["ARCHIVED", "TOKEN_SIZE", "TenantCipher", "TenantKeys"]
+def slot_of(version: int) -> int:
+    """The search column, 0 or 1, that holds the tokens of that version of the index key."""
+    return (version - 1) % 2
+
+
+def _by_slot(keys: TenantKeys) -> tuple[int | None, int | None]:
+    """The version whose tokens stand in each search column: where two claim one, the one by which searches go."""
+    ranked = sorted(keys.index, key=lambda version: (version == keys.reading, version))
+    found = {slot_of(version): version for version in ranked}
+    return found.get(0), found.get(1)
+
+
+__all__ = ["ARCHIVED", "TOKEN_SIZE", "TenantCipher", "TenantKeys", "slot_of"]

@@ -67,6 +67,15 @@ class Keyring:
         self._lock = threading.Lock()
         _keyrings.add(self)
 
+    @property
+    def ttl(self) -> float:
+        """For how many seconds keys are held."""
+        return self._ttl
+
+    def now(self) -> float:
+        """Seconds of the keyring's clock."""
+        return self._clock()
+
     def provision(self, connection: Connection, tenant_id: str) -> None:
         """Create what the tenant lacks of KEK, data key and index key, in the caller's transaction. Idempotent."""
         provision(connection, self._provider, tenant_id)

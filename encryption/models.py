@@ -29,7 +29,8 @@ key = Table(
 """One row per tenant, kind and version. A key-encryption key (`kek`) and an epoch key (under which the secrets of
 subjects are wrapped) are wrapped by the provider under ``provider_key_id``; data and index keys by the tenant's
 ``kek_version``. Times are microseconds since 1970, UTC. ``read_from``: of an index key, since when searches go by it;
-NULL while its tokens are still being written. A retired key is never loaded again."""
+NULL while its tokens are still being written. A retired key is never loaded again, but for an index key, which goes on
+finding what it marked in the trail."""
 
 subject = Table(
     "amanah_subject",

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import DeclarationError, InvalidInput
 from ..i18n import N_
+from .phone_numbers import decimals, phone_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_INDONESIA = "62"
-_SHORTEST_WITH_COUNTRY = 10  # "62…" without a plus: below this it is a short or local number
-_MOBILE = range(9, 13)  # digits of an Indonesian mobile number without its leading zero: 8xx…
+_NIK_SIZE: Final = 16
+_OLD_NPWP_SIZE: Final = 15
 
 
 def normaliser(name: str | None) -> Callable[[Any], str] | None:
@@ -26,14 +26,27 @@ def normaliser(name: str | None) -> Callable[[Any], str] | None:
 
     ``casefold``: letter case, width and surrounding space do not count. ``email``: the same, and an international
     domain equals its punycode. ``phone``: a number written nationally (0812…) equals its international form
-    (+62 812…), for Indonesia. ``digits``: only the digits count (NIK, NPWP, an account number).
-    Raises :class:`~amanah.errors.DeclarationError` for another name; the functions raise
-    :class:`~amanah.errors.InvalidInput` for a value that is no text.
+    (+62 812…), for Indonesia; ``phone:SG`` for another country (ISO 3166). ``digits``: only the digits count, as in an
+    account number. ``nik``: the 16 digits of an Indonesian identity number. ``npwp``: an Indonesian tax number; the old
+    form of 15 digits equals the one of 16 that begins with a zero, and a NIK that serves as one equals itself.
+    Raises :class:`~amanah.errors.DeclarationError` for another name, and for ``phone`` without the extra of that name;
+    the functions raise :class:`~amanah.errors.InvalidInput` for a value that is no text.
     """
     if name is None:
         return None
+    kind, colon, region = name.partition(":")
+    if kind == "phone" and bool(colon) == bool(region):
+        national = phone_in(region or "ID")
+
+        def phone(value: Any) -> str:
+            """A number as ``+62…``, see `phone_numbers`; a text without any digit is compared as `casefold` does."""
+            text = casefold(value)
+            return national(text) if decimals(text) else text
+
+        return phone
     if name not in _NORMALISERS:
-        raise DeclarationError(detail=f"there is no normaliser {name!r}; there are: {', '.join(sorted(_NORMALISERS))}")
+        known = ", ".join(sorted([*_NORMALISERS, "phone"]))
+        raise DeclarationError(detail=f"there is no normaliser {name!r}; there are: {known}")
     return _NORMALISERS[name]
 
 
@@ -59,44 +72,33 @@ def email(value: Any) -> str:
 def digits(value: Any) -> str:
     """The decimal digits of ``value`` in ASCII; a text without any ("-", "unknown") is compared as `casefold` does."""
     text = casefold(value)
-    found = _digits(text)
+    found = decimals(text)
     return found or text
 
 
-def phone(value: Any) -> str:
-    """An Indonesian number as ``+62…``; a foreign one as ``+…``; a short number (110, 1500123) as its digits.
+def nik(value: Any) -> str:
+    """The 16 digits of a NIK, however they are grouped; anything else is compared as `casefold` does."""
+    text = casefold(value)
+    found = decimals(text)
+    return found if len(found) == _NIK_SIZE else text
 
-    Read from the left: an international prefix (+ or 00), the country, then the trunk zero that some write after it.
-    A text without any digit is compared as `casefold` does.
+
+def npwp(value: Any) -> str:
+    """The 16 digits of an NPWP (PMK 112/2022): of the old form, of 15, those with a zero before them.
+
+    Anything else is compared as `casefold` does.
     """
     text = casefold(value)
-    number = _digits(text)
-    if not number:
-        return text
-    significant = number.lstrip("0")
-    plus = text.lstrip("( ").startswith("+") and not number.startswith(
-        "0"
-    )  # "+0812…" is a national number all the same
-    if significant and (plus or number.startswith("00")):
-        return _with_country(significant)
-    if significant and number.startswith("0"):
-        return _with_country(_INDONESIA + significant)
-    if number.startswith(_INDONESIA) and len(number) >= _SHORTEST_WITH_COUNTRY:
-        return _with_country(number)
-    if number.startswith("8") and len(number) in _MOBILE:
-        return _with_country(_INDONESIA + number)
-    return number
+    found = decimals(text)
+    if len(found) == _OLD_NPWP_SIZE:
+        return f"0{found}"
+    return found if len(found) == _NIK_SIZE else text
 
 
-def _with_country(number: str) -> str:
-    if number.startswith(_INDONESIA):
-        return f"+{_INDONESIA}{number.removeprefix(_INDONESIA).lstrip('0')}"
-    return f"+{number}"
-
-
-def _digits(text: str) -> str:
-    found = filter(str.isdecimal, text)
-    return "".join(found if text.isascii() else (str(unicodedata.decimal(one)) for one in found))
-
-
-_NORMALISERS: dict[str, Callable[[Any], str]] = {"casefold": casefold, "digits": digits, "email": email, "phone": phone}
+_NORMALISERS: dict[str, Callable[[Any], str]] = {
+    "casefold": casefold,
+    "digits": digits,
+    "email": email,
+    "nik": nik,
+    "npwp": npwp,
+}

@@ -119,7 +119,8 @@ def next_version(connection: Connection, tenant_id: str, kind: str) -> int:
 def assemble(provider: KeyProvider, tenant_id: str, rows: Sequence[KeyRow], settled: int) -> TenantCipher:
     """Unwrap ``rows`` into a cipher that seals under the newest data key from before ``settled`` (µs since the epoch).
 
-    Where none is that old, the oldest one seals. Raises :class:`~amanah.errors.KeyUnknown` where a kind is lacking.
+    Where none is that old, the oldest one seals. Index keys that were exchanged come along for tokens that are never
+    computed anew. Raises :class:`~amanah.errors.KeyUnknown` where a kind is lacking.
     """
     live = [row for row in rows if row.retired_at is None]
     kek = newest(rows, KEK)
@@ -129,6 +130,7 @@ def assemble(provider: KeyProvider, tenant_id: str, rows: Sequence[KeyRow], sett
     data = {row.version: unwrap(wrapping, kek.version, tenant_id, row) for row in live if row.kind == DATA}
     index = {row.version: unwrap(wrapping, kek.version, tenant_id, row) for row in live if row.kind == INDEX}
     old = [row for row in rows if row.kind == DATA and row.retired_at is not None]
+    exchanged = [row for row in rows if row.kind == INDEX and row.retired_at is not None]
     reading = max((r.version for r in live if r.kind == INDEX and r.read_from is not None), default=None)
     if not data or reading is None:
         raise KeyUnknown
@@ -138,6 +140,7 @@ def assemble(provider: KeyProvider, tenant_id: str, rows: Sequence[KeyRow], sett
         sealing=max(versions, default=min(data)),
         index=index,
         reading=reading,
+        retired_index={row.version: unwrap(wrapping, kek.version, tenant_id, row) for row in exchanged},
         epochs={row.version: provided(provider, tenant_id, row) for row in live if row.kind == EPOCH},
         retired={row.version: unwrap(wrapping, kek.version, tenant_id, row) for row in old},
     )

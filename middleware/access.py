@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import threading
 import weakref
 from contextvars import ContextVar, Token
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from ..access_policies.snapshot import Snapshot
     from ..audit.entries import What
-    from ..encryption.keyring import TenantCipher
+    from ..encryption.keyring import Keyring, TenantCipher
     from .fields import Field
 
 Kind = Literal["request", "job", "sign_in", "public"]
@@ -82,7 +83,9 @@ class Access:
         "_cipher",
         "_closed",
         "_decision",
+        "_keyring",
         "_platform",
+        "_renew_at",
         "_sessions",
         "_sights",
         "actor",
@@ -121,8 +124,12 @@ class Access:
         snapshot: Snapshot | None = None,
         cipher: TenantCipher | None = None,
         platform: TenantCipher | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
-        """``cipher`` opens the tenant's values, ``platform`` seals and finds what belongs to no tenant."""
+        """``cipher`` opens the tenant's values, ``platform`` seals and finds what belongs to no tenant.
+
+        ``keyring``: where both are taken anew by an access that lasts for long.
+        """
         self.id = urandom(16).hex()
         self.kind = kind
         self.tenant = tenant
@@ -142,6 +149,8 @@ class Access:
         self.notes = Notes()
         self._cipher = cipher
         self._platform = platform
+        self._keyring = keyring
+        self._renew_at = math.inf if keyring is None else keyring.now() + keyring.ttl
         self._closed = False
         self._decision: dict[str, Any] | None = None
         self._sights: dict[Field, Sight] = {}
@@ -208,6 +217,22 @@ class Access:
         if self._platform is None:
             raise KeysUnavailable
         return self._platform
+
+    def renew(self) -> None:
+        """Take the keys anew where they were taken longer than the keyring's ``ttl`` ago. Asked before each statement.
+
+        So nobody seals or searches by keys that are older than two ``ttl``, however long an access lasts: what is
+        written is found after an index key was exchanged, and what is searched is sought where it stands. The keyring
+        has them in memory or asks database and provider; raises what `Keyring.cipher` raises.
+        """
+        if self._keyring is None or self._closed or self._keyring.now() < self._renew_at:
+            return
+        due = self._keyring.now() + self._keyring.ttl
+        if self._cipher is not None:
+            self._cipher = self._keyring.cipher(self._cipher.tenant_id)
+        if self._platform is not None:
+            self._platform = self._keyring.cipher(PLATFORM)
+        self._renew_at = due
 
     # -- the trail --
 

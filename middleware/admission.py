@@ -232,6 +232,7 @@ class Admission:
             snapshot=known.snapshot,
             cipher=known.cipher,
             platform=known.platform,
+            keyring=self._keyring,
             route=route,
             **circumstances,
         )

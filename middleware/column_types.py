@@ -82,18 +82,30 @@ class Search:
     field: Field
 
     def token(self, value: Any) -> SearchToken:
-        """The token of ``value`` under the current access. Raises `AccessRequired` and what the keys raise."""
+        """The token by which ``value`` is found, under the current access.
+
+        Raises `AccessRequired` and what the keys raise.
+        """
         field = self.field
         access = require(field.table.resource)
-        text = field.normalise(value) if field.normalise else None
-        raw = field.codec.encode(value) if text is None else text.encode()
+        raw = field.searched(value)
         return SearchToken((access.platform if field.platform else access.cipher).token(field.domain, raw))
+
+    def tokens(self, value: Any) -> tuple[SearchToken | None, SearchToken | None]:
+        """What is stored of ``value``, by slot. Raises as `token`."""
+        field = self.field
+        access = require(field.table.resource)
+        cipher = access.platform if field.platform else access.cipher
+        first, second = cipher.slots(field.domain, field.searched(value))
+        return None if first is None else SearchToken(first), None if second is None else SearchToken(second)
 
 
 class IndexToken(TypeDecorator[Any]):
-    """The type of a search column ``<name>_ix``: 16 bytes. A plain value that is compared with it becomes a token when
-    the statement is executed, under the access of that moment.
-    """  # noqa: D205
+    """The type of a search column, ``<name>_ix`` or ``<name>_ix2``: 16 bytes.
+
+    A plain value that is compared with it becomes a token when the statement is executed, under the access of that
+    moment.
+    """
 
     impl = LargeBinary
     cache_ok = True

@@ -287,7 +287,7 @@ class GuardedCompiler(Wall, RawText, RowCells):
         if not field.search or not of_table(column):
             refuse(SealedUseRefused(field=field.name, construct="a comparison"))
         self.amanah_shape.probes.add(field)
-        return self._neighbour(column, field.index_column, kw)
+        return self._searched(column, field, kw)
 
     def _token(self, field: Field, bind: BindParameter[Any], kw: dict[str, Any]) -> str:
         """The parameter, processed into a search token when the statement is executed."""

@@ -10,6 +10,7 @@ from sqlalchemy.sql.expression import TableClause
 from ..errors import SealedUseRefused
 from .compiler_state import Compiling, column_kw, is_column, of_table, plain_of
 from .shape import refuse
+from .slots import mark
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
@@ -79,6 +80,11 @@ class Cell(Compiling):
         if field.sealed and of_table(column):
             return self._neighbour(column, field.sealed_column, kw)
         return str(super().visit_column(column, **column_kw(kw)))
+
+    def _searched(self, column: Any, field: Field, kw: dict[str, Any]) -> str:
+        """The search column beside ``column``: of the first slot, marked for when searches go by the second one."""
+        self.amanah_shape.searches = True
+        return self._neighbour(column, field.index_columns[0], kw) + mark(field)
 
     def _neighbour(self, column: Any, name: str, kw: dict[str, Any]) -> str:
         """The column ``name`` in the table or alias to which ``column`` belongs."""

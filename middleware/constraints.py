@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 
 from ..errors import DeclarationError
-from .siblings import search_index_name, unique_index_name
+from .siblings import search_index_names, second_name, unique_index_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Column
 
@@ -53,19 +54,20 @@ def _check_makers(field: Field, column: Column[Any]) -> None:
 
 
 def index_tokens(field: Field) -> None:
-    """An index over the search tokens, unless a unique one is to come."""
+    """Indexes over the search tokens, unless unique ones are to come."""
     table = field.table.table
     if any(field.column in c.columns for c in table.constraints if isinstance(c, UniqueConstraint)):
         return
     if field.beside and any(i.unique and field.column in _names(i) for i in table.indexes):
         return
-    names = [*filter(None, [field.table.tenant]), field.index_column]
-    Index(search_index_name(table.name, field.column), *(table.c[one] for one in names))
+    for name, tokens in zip(search_index_names(table.name, field.column), field.index_columns, strict=True):
+        Index(name, *(table.c[one] for one in filter(None, [field.table.tenant, tokens])))
 
 
 def move_constraints(protected: Protected) -> None:
-    """UNIQUE and indexes on a sealed column say nothing about its values: they move to its search column.
+    """UNIQUE and indexes on a sealed column say nothing about its values: they move to its search columns.
 
+    To each of the two, because searches go by one today and by the other one when the index key has been exchanged.
     Where envelopes stand beside a column that is still written itself, it keeps its own.
     """
     table = protected.table
@@ -80,10 +82,11 @@ def move_constraints(protected: Protected) -> None:
             continue
         if not any(f.beside for f in touched):
             table.constraints.discard(constraint)
-            moved = [table.c[name] for name in _moved(sealed, names)]
-            table.append_constraint(UniqueConstraint(*moved, name=constraint.name))
+            for number, moved in enumerate(moved_to_tokens(sealed, names)):
+                name = _numbered(constraint.name, number)
+                table.append_constraint(UniqueConstraint(*(table.c[one] for one in moved), name=name))
             continue
-        _unique_beside(protected, _moved(sealed, names))
+        _unique_beside(protected, sealed, names)
         if not all(f.writes_plain for f in touched):
             table.constraints.discard(constraint)
     for index in [i for i in table.indexes if any(name in sealed for name in _names(i))]:
@@ -97,22 +100,40 @@ def _move_index(protected: Protected, index: Index, sealed: dict[str, Field]) ->
     if index.unique and not all(f.search for f in touched):
         raise DeclarationError(detail=f'{index.name} is unique over a sealed column: that needs search="exact"')
     if index.unique and any(f.beside for f in touched):
-        _unique_beside(protected, _moved(sealed, names))
+        _unique_beside(protected, sealed, names)
     if all(f.writes_plain for f in touched):
         return
     table.indexes.discard(index)
     if index.unique and not any(f.beside for f in touched):
-        Index(index.name, *(table.c[name] for name in _moved(sealed, names)), unique=True)
+        for number, moved in enumerate(moved_to_tokens(sealed, names)):
+            Index(_numbered(index.name, number), *(table.c[name] for name in moved), unique=True)
 
 
-def _unique_beside(protected: Protected, names: list[str]) -> None:
-    """A unique index and no constraint: SQLite then needs no new table for it."""
+def _unique_beside(protected: Protected, sealed: Mapping[str, Field], names: Sequence[str]) -> None:
+    """Unique indexes and no constraints: SQLite then needs no new table for them."""
     table = protected.table
-    Index(unique_index_name(table.name, names), *(table.c[name] for name in names), unique=True)
+    for moved in moved_to_tokens(sealed, names):
+        Index(unique_index_name(table.name, moved), *(table.c[name] for name in moved), unique=True)
 
 
-def _moved(sealed: dict[str, Field], names: Iterable[str]) -> list[str]:
-    return [sealed[name].index_column if name in sealed else name for name in names]
+def moved_to_tokens(sealed: Mapping[str, Field], names: Sequence[str]) -> list[list[str]]:
+    """``names`` with search columns in place of the ``sealed`` ones: once for each choice of slots.
+
+    The tenant's index key and the platform's are exchanged at moments of their own, so that columns of both make four.
+    """
+    kinds = sorted({sealed[name].platform for name in names if name in sealed})
+    choices = (dict(zip(kinds, slots, strict=True)) for slots in product((0, 1), repeat=len(kinds)))
+    return [
+        [sealed[name].index_columns[slot[sealed[name].platform]] if name in sealed else name for name in names]
+        for slot in choices
+    ]
+
+
+def _numbered(name: Any, number: int) -> Any:
+    """The name of a constraint that is moved: its own, then others; none where a naming convention gives one."""
+    if number == 0 or not isinstance(name, str):
+        return name
+    return type(name)(second_name(f"{name}{number if number > 1 else ''}"))
 
 
 def _names(index: Index) -> list[str]:

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Enum, Integer, String, Uuid
+from sqlalchemy import JSON, Boolean, Column, Enum, Integer, String, Uuid
 from sqlalchemy.orm.mapper import _all_registries
 
 from ..encryption.codecs import codec_for
@@ -260,21 +260,36 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         normalise=masked.normalise,
         position=position,
     )
-    if bound.field.search and masked.kind is bool:
-        raise DeclarationError(detail=f"{label}: a yes or no has only two tokens; it cannot be searched")
+    if bound.field.search:
+        _check_searchable(label, inner)
     taken = [f.id for t in (protected, *register.tables.values()) for f in t.fields.values()]
     if bound.field.id in taken:
         raise DeclarationError(detail=f"two columns have the field id {bound.field.id!r}")
     bound.register = register
     column.type = bound
     protected.fields[name] = bound.field
-    if bound.field.search and bound.field.index_column not in table.c:
-        table.append_column(
-            Column(bound.field.index_column, IndexToken(Search(bound.field)), nullable=True, _omit_from_statements=True)
-        )
+    if bound.field.search and bound.field.index_columns[0] not in table.c:
+        for searched in bound.field.index_columns:
+            kind = IndexToken(Search(bound.field))
+            table.append_column(Column(searched, kind, nullable=True, _omit_from_statements=True))
         index_tokens(bound.field)
     if bound.field.beside:
         _put_beside(bound.field, column)
+
+
+def _check_searchable(label: str, type_: TypeEngine[Any]) -> None:
+    """Raise `DeclarationError` for values of which there are so few that their tokens' frequencies are the values."""
+    remedy = "leave out search=, and filter after reading; or declare it sealed=False, and the database compares it"
+    if isinstance(type_, Boolean):
+        raise DeclarationError(detail=f"{label}: a yes or no has only two tokens, which are as good as plain: {remedy}")
+    if isinstance(type_, Enum):
+        raise DeclarationError(
+            detail=f"{label}: an enum has only {len(type_.enums)} tokens, which are as good as plain: {remedy}"
+        )
+    if isinstance(type_, JSON):
+        raise DeclarationError(
+            detail=f"{label}: equal JSON values have more than one spelling and would not be found: {remedy}"
+        )
 
 
 def _put_beside(field: Field, column: Column[Any]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import CHAR, Integer, Uuid
 
 from ..encryption.netstrings import after, netstring
 from ..errors import SealedWriteRefused, Tampered, TenantCrossed
-from .siblings import search_name
+from .siblings import search_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -96,9 +96,9 @@ class Field:
         self.sealed_column = self.sealed_column or self.column
 
     @property
-    def index_column(self) -> str:
-        """The name of the column that holds the search tokens."""
-        return search_name(self.column)
+    def index_columns(self) -> tuple[str, str]:
+        """The names of the columns that hold the search tokens, by slot."""
+        return search_names(self.column)
 
     @property
     def beside(self) -> bool:
@@ -118,7 +118,11 @@ class Field:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns in the database that belong to it."""
-        return tuple(dict.fromkeys([self.column, self.sealed_column, *([self.index_column] if self.search else [])]))
+        return tuple(dict.fromkeys([self.column, self.sealed_column, *(self.index_columns if self.search else ())]))
+
+    def searched(self, value: Any) -> bytes:
+        """What the search token of ``value`` is made of. Raises `InvalidInput` for a value of another kind."""
+        return self.codec.encode(value) if self.normalise is None else self.normalise(value).encode()
 
     def place(self, key: Iterable[str]) -> bytes:
         """The bytes that bind a value to its field and row: a netstring for the field id and for each key part."""

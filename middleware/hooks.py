@@ -35,6 +35,7 @@ from .pending import Pending
 from .raw import check_new_table, check_raw
 from .sessions import OWNER, expect, let_go, own
 from .shape import demand_tenant, refuse
+from .slots import by_slot
 from .transactions import autocommits, cannot_stage, in_transaction
 from .writes import delicate, prepare, target_of
 
@@ -131,6 +132,9 @@ class Gate:
         if self.register.reports and type(statement) is TextClause:
             report = self.register.reports.get(normal(statement.text))
             return (report.statement(statement, connection.dialect) if report else statement), many, one
+        access_now = current()
+        if access_now is not None:
+            access_now.renew()
         statement = by_declared_table(self.register, statement, many, one)
         if isinstance(statement, Insert | Update) and (table := target_of(self.register, statement)) is not None:
             access = require(table.resource)
@@ -141,7 +145,6 @@ class Gate:
             pending = self._of(connection)
             pending.prepared, pending.looked_at = statement, looked_at
             return statement, many, one
-        access_now = current()
         if access_now is not None:
             statement = for_sign_in(statement, access_now)
         return statement, many, one
@@ -155,8 +158,11 @@ class Gate:
         context: Any,
         many: bool,  # noqa: FBT001
     ) -> tuple[str, Any]:
-        """A declared report that is executed as the driver's own SQL gets its walls here."""
-        if self.register.reports and context is not None and context.compiled is None:
+        """A declared report that is executed as the driver's own SQL gets its walls here; searches their columns."""
+        compiled = getattr(context, "compiled", None)
+        if isinstance(compiled, GuardedCompiler):
+            return (by_slot(text, current()) if compiled.amanah_shape.searches else text), parameters
+        if self.register.reports and context is not None and compiled is None:
             report = self.register.reports.get(normal(text))
             if report is not None:
                 report.decide(require(report.resource))

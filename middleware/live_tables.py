@@ -61,7 +61,7 @@ def _look(engine: Engine) -> tuple[Live, set[str]]:
 def _columns(register: Register, table: Table, live: Mapping[str, Any]) -> Iterator[Finding]:
     protected = register.by_name(table.name)
     fields = protected.fields if protected is not None else {}
-    searching = {one.index_column: one for one in fields.values() if one.search}
+    searching = {name: one for one in fields.values() if one.search for name in one.index_columns}
     envelopes = {one.sealed_column: one for one in fields.values() if one.writes_sealed}
     for column in table.columns:
         if column.name not in live:

@@ -44,7 +44,7 @@ class Personal(TypeDecorator[Any]):
         category: a fideslang key ("user.contact.phone_number").
         sealed: encrypted at rest. ``False`` gives a *governed* column: decided, masked and noted, stored plain.
         search: ``"exact"`` lets == and in_() find values, by keyed tokens in a column ``<name>_ix``.
-        normalise: what is the same for the search ("phone", "email", "casefold", "digits").
+        normalise: what is the same for the search ("phone", "phone:SG", "email", "nik", "npwp", "casefold", "digits").
         domain: columns that are joined with each other share a search domain; default: the column itself.
         platform: sign-in searches this column before the tenant is known, so its tokens are the platform's. A governed
             column (a login name, a password's hash) is seen by sign-in too.

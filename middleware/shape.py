@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 class Shape:
     """The analysis of one compiled statement. Compared by identity; never changed after compilation."""
 
-    __slots__ = ("actions", "columns", "named", "presence", "probes", "tables", "target", "undeclared", "unwalled")
+    __slots__ = (
+        "actions",
+        "columns",
+        "named",
+        "presence",
+        "probes",
+        "searches",
+        "tables",
+        "target",
+        "undeclared",
+        "unwalled",
+    )
 
     def __init__(self) -> None:
         """Nothing touched yet."""
@@ -34,6 +45,8 @@ class Shape:
         """Personal columns that rows are chosen or ordered by: only who sees them in clear may."""
         self.presence: set[Field] = set()
         """Personal columns of which only presence is asked."""
+        self.searches = False
+        """Its text names search columns, see `slots`."""
         self.undeclared: set[str] = set()
         self.columns: tuple[str, ...] = ()
         """Columns written by an INSERT or UPDATE, in the table's order."""

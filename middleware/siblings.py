@@ -1,7 +1,8 @@
 """What stands beside a column that is sealed while it is in use: the names in the database.
 
 A DATE or VARCHAR(20) cannot hold an envelope, so a live column gets a sibling that can. The models and every statement
-go on saying ``phone``; the database then has ``phone_sealed``, and ``phone_ix`` where it is searched.
+go on saying ``phone``; the database then has ``phone_sealed``, and where it is searched two columns of tokens,
+``phone_ix`` and ``phone_ix2``: one for each of the two index keys that live while one is exchanged for the other.
 """
 
 from __future__ import annotations
@@ -25,14 +26,20 @@ def sealed_name(column: str) -> str:
     return f"{column}_sealed"
 
 
-def search_name(column: str) -> str:
-    """The column that holds the search tokens of ``column``."""
-    return f"{column}_ix"
+def search_names(column: str) -> tuple[str, str]:
+    """The two columns that hold the search tokens of ``column``, by slot."""
+    return f"{column}_ix", f"{column}_ix2"
 
 
-def search_index_name(table: str, column: str) -> str:
-    """The index over the search tokens of ``column``."""
-    return _short(f"ix_{table}_{search_name(column)}")
+def search_index_names(table: str, column: str) -> tuple[str, str]:
+    """The indexes over the search tokens of ``column``, by slot."""
+    first, second = search_names(column)
+    return _short(f"ix_{table}_{first}"), _short(f"ix_{table}_{second}")
+
+
+def second_name(constraint: str) -> str:
+    """What is demanded of the first tokens by ``constraint`` is demanded of the second ones under this name."""
+    return _short(f"{constraint}_ix2")
 
 
 def unique_index_name(table: str, columns: Iterable[str]) -> str:

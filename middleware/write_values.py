@@ -102,7 +102,7 @@ def seal(access: Access, field: Field, key: list[str], value: Any) -> Sealed | N
 
 
 def store(access: Access, field: Field, key: list[str] | None, row: dict[str, Any]) -> None:
-    """Put into ``row`` what is stored for the value that stands there: its envelope, its token, itself.
+    """Put into ``row`` what is stored for the value that stands there: its envelope, its tokens, itself.
 
     ``key`` is None where the row is not known. While the plain column is still the one that is read, a value that
     cannot be sealed is stored plain only, and what stood sealed beside it goes: it is to be sealed by `amanah encrypt`.
@@ -110,14 +110,15 @@ def store(access: Access, field: Field, key: list[str] | None, row: dict[str, An
     column = field.table.table.c[field.column]
     value = row[column.key]
     envelope: Sealed | None = None
-    token: SearchToken | None = None
+    tokens: tuple[SearchToken | None, SearchToken | None] = (None, None)
     try:
         if value_of(value) is EXPRESSION:
             if field.sealed:
                 refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
         elif key is not None:
             envelope = seal(access, field, key, value)
-            token = None if value is None or not field.search else Search(field).token(value)
+            if value is not None and field.search:
+                tokens = Search(field).tokens(value)
     except InvalidInput:
         if field.sealed:
             raise
@@ -125,7 +126,7 @@ def store(access: Access, field: Field, key: list[str] | None, row: dict[str, An
         del row[column.key]
     row[field.sealed_column] = envelope
     if field.search:
-        row[field.index_column] = token
+        row.update(zip(field.index_columns, tokens, strict=True))
 
 
 def key_binds(statement: Any, table: Protected) -> dict[str, BindParameter[Any]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 
+import phonenumbers
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import JSON, BigInteger, Boolean, Date, DateTime, Enum, Float, LargeBinary, Numeric, String, Time, Uuid
 
@@ -172,9 +173,39 @@ def test_places_are_equal_only_if_their_parts_are(one, other):
     assert (netstring(*one) == netstring(*other)) == (one == other)
 
 
-@pytest.mark.parametrize("name", ["casefold", "digits", "email", "phone"])
+@pytest.mark.parametrize("name", ["casefold", "digits", "email", "nik", "npwp", "phone", "phone:SG", "phone:GB"])
 @given(value=st.text() | st.from_regex(r"\+?[0-9 ()-]{0,16}", fullmatch=True) | st.emails())
 def test_normalising_twice_changes_nothing(name, value):
     """A normalised value is its own normal form, so re-indexing from stored forms is safe."""
     normalise = normaliser(name)
     assert normalise(normalise(value)) == normalise(value)
+
+
+@given(
+    number=st.from_regex(r"8[1-9][0-9]{7,9}", fullmatch=True),
+    prefix=st.sampled_from(["0", "+62", "+62 ", "62", "0062 ", "(+62) ", "+62 (0)", "Tel. 0"]),
+    gap=st.sampled_from(["", " ", "-", ".", "\u2011"]),
+    size=st.integers(2, 4),
+)
+def test_a_mobile_number_is_found_however_it_is_grouped_and_begun(number, prefix, gap, size):
+    """Each way of writing an Indonesian mobile number gives the token of its international form."""
+    written = prefix + gap.join(number[at : at + size] for at in range(0, len(number), size))
+    assert normaliser("phone")(written) == f"+62{number}"
+
+
+@settings(max_examples=25)
+@given(region=st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)), style=st.sampled_from([0, 1, 3]))
+def test_a_number_of_any_country_is_one_however_it_is_printed(region, style):
+    """As E.164, spaced for people, and as a link: what is printed with its country is one number everywhere."""
+    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    assume(example is not None)
+    printed = phonenumbers.format_number(example, style).removeprefix("tel:")
+    plain = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+    assert normaliser("phone")(printed) == normaliser("phone:SG")(printed) == plain
+
+
+@given(digits=st.text("0123456789", min_size=15, max_size=16), gap=st.sampled_from(["", ".", "-", " "]))
+def test_a_tax_number_has_one_form(digits, gap):
+    """Of fifteen digits or of sixteen, in whichever groups."""
+    written = gap.join(digits[at : at + 3] for at in range(0, len(digits), 3))
+    assert normaliser("npwp")(written) == digits.rjust(16, "0")

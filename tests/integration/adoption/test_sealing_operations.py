@@ -54,7 +54,11 @@ class Shop:
         for name, value in values.items():
             column = name.replace("hp", "no hp")
             stored = (
-                "NULL" if value is None else self.bytes(value) if name.endswith(("_sealed", "_ix")) else repr(value)
+                "NULL"
+                if value is None
+                else self.bytes(value)
+                if name.endswith(("_sealed", "_ix", "_ix2"))
+                else repr(value)
             )
             parts.append(f'"{column}" = {stored}')
         return self.sql(f'UPDATE "Pelanggan lama" SET {", ".join(parts)} WHERE {where}')
@@ -73,7 +77,7 @@ class Shop:
 
     def seal(self):
         """All rows, each with bytes of its own."""
-        self.set("id = 1", hp_sealed="a1", email_sealed="b1", email_ix="c1")
+        self.set("id = 1", hp_sealed="a1", email_sealed="b1", email_ix="c1", email_ix2="d1")
         self.set("id = 2", email_sealed="b2", email_ix="c2")
 
     def shape(self):
@@ -138,7 +142,7 @@ def test_a_row_that_moves_is_sealed_again(beside):
     beside.seal()
     beside.set("id = 1", perusahaan="7")
     beside.set("id = 2", id="9")
-    assert beside.rows("email_sealed", "email_ix") == [(None, None), (None, None)]
+    assert beside.rows("email_sealed", "email_ix", "email_ix2") == [(None, None, None), (None, None, None)]
 
 
 def test_the_columns_go_again_and_nothing_is_left(shop):

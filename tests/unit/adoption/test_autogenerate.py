@@ -33,6 +33,7 @@ def test_only_real_siblings_are_left_alone(engine):
         Column("phone", String(20)),
         Column("phone_sealed", LargeBinary),
         Column("phone_ix", LargeBinary),
+        Column("phone_ix2", LargeBinary),
         Column("letter_sealed", LargeBinary),  # no letter
         Column("door", String(20)),
         Column("door_sealed", String(20)),  # no bytes

@@ -85,9 +85,33 @@ def create_index(batch: BatchOperations, table: str, columns: tuple[str, ...], *
         batch.create_index(name, list(columns))
 
 
-def beside(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the same columns with the searched one replaced by the column beside it."""
-    return (*columns[:-1], f"{columns[-1]}_ix")
+# Two columns of tokens beside each searched one: one for each of two index keys, while one is exchanged for the other
+SLOTS = ("_ix", "_ix2")
+
+
+def beside(columns: tuple[str, ...], slot: str) -> tuple[str, ...]:
+    """Return the same columns with the searched one replaced by a column beside it."""
+    return (*columns[:-1], f"{columns[-1]}{slot}")
+
+
+def create_beside(batch: BatchOperations, table: str, columns: tuple[str, ...], *, unique: bool) -> None:
+    """Index the columns beside: the first ones under the name of the index that was moved, the second under another."""
+    for slot, suffix in zip(SLOTS, ("", "_ix2"), strict=True):
+        name = op.f("_".join(["uq" if unique else "ix", table, *columns]) + suffix)
+        if unique:
+            batch.create_unique_constraint(name, list(beside(columns, slot)))
+        else:
+            batch.create_index(name, list(beside(columns, slot)))
+
+
+def drop_beside(batch: BatchOperations, table: str, columns: tuple[str, ...], *, unique: bool) -> None:
+    """Drop the indexes over the columns beside."""
+    for suffix in ("", "_ix2"):
+        name = op.f("_".join(["uq" if unique else "ix", table, *columns]) + suffix)
+        if unique:
+            batch.drop_constraint(name, type_="unique")
+        else:
+            batch.drop_index(name)
 
 
 def refuse_rows() -> None:
@@ -119,9 +143,10 @@ def upgrade() -> None:
                     postgresql_using="NULL::bytea",
                 )
             for column in dict.fromkeys(names[-1] for names, _ in moved):
-                batch.add_column(sa.Column(f"{column}_ix", sa.LargeBinary(16), nullable=True))
+                for slot in SLOTS:
+                    batch.add_column(sa.Column(f"{column}{slot}", sa.LargeBinary(16), nullable=True))
             for names, unique in moved:
-                create_index(batch, table, beside(names), unique=unique)
+                create_beside(batch, table, names, unique=unique)
 
 
 def downgrade() -> None:
@@ -131,9 +156,10 @@ def downgrade() -> None:
         moved = [(names, unique) for owner, names, unique in INDEXES if owner == table]
         with op.batch_alter_table(table) as batch:
             for names, unique in moved:
-                drop_index(batch, table, beside(names), unique=unique)
+                drop_beside(batch, table, names, unique=unique)
             for column in dict.fromkeys(names[-1] for names, _ in moved):
-                batch.drop_column(f"{column}_ix")
+                for slot in SLOTS:
+                    batch.drop_column(f"{column}{slot}")
             for column, plain in columns.items():
                 using = {"DATE": "date", "FLOAT": "double precision"}.get(str(plain), "text")
                 batch.alter_column(
