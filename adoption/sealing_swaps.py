@@ -30,6 +30,7 @@ class Swap(NamedTuple):
     seen: tuple[Any, ...]
     envelopes: tuple[bytes | None, ...]
     tokens: tuple[Tokens, ...]
+    """`NO_TOKENS` where they stay as they are."""
 
 
 class Swapper:
@@ -78,8 +79,9 @@ class Swapper:
             envelope, seen = given[f"e{number}"], given[f"s{number}"]
             values[stored.envelope(field)] = func.coalesce(envelope, stored.envelope(field))
             for kind, token in zip("tu", stored.tokens(field), strict=True) if field.search else ():
-                # Together with their envelope, both: what stands in a slot of no living key would be stale.
-                values[token] = case((envelope.is_(null()), token), else_=given[f"{kind}{number}"])
+                # Both or none: what stands in a slot of no living key would be stale beside a new value.
+                none = and_(given[f"t{number}"].is_(null()), given[f"u{number}"].is_(null()))
+                values[token] = case((none, token), else_=given[f"{kind}{number}"])
             same = and_(stored.unchanged(field, seen), stored.wanting(field))
             conditions.append(or_(envelope.is_(null()), same))
         return values, conditions

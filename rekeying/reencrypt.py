@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import case, null
 
 from ..adoption.requests import move_requests
-from ..adoption.sealing_cells import Cells
+from ..adoption.sealing_cells import NO_TOKENS, Cells
 from ..adoption.sealing_swaps import Swap, Swapper
 from ..adoption.sealing_targets import engine_for, sealed, tables_there
 from ..adoption.sealing_work import BATCH, PASSES, QUIET, Known, note, pages
@@ -207,7 +207,7 @@ class _Moving:
     def _sealed(self, rows: Sequence[Any]) -> list[Swap]:
         stored, size = self.stored, len(self.stored.keys)
         cells = [Cells(self.guard, one, self.tenant, self.engine.dialect) for one in stored.fields]
-        nothing = (None,) * len(cells)
+        nothing = (NO_TOKENS,) * len(cells)
         swaps = []
         for row in rows:
             key, seen = tuple(row[:size]), tuple(row[size:])

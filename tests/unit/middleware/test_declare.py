@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    JSON,
+    Boolean,
     CheckConstraint,
     Column,
+    Date,
     Enum,
     ForeignKey,
     ForeignKeyConstraint,
@@ -346,3 +349,38 @@ def test_names_are_found_in_any_case() -> None:
     assert table is not None
     assert table.column_named("PHONE") is table.fields["Phone"]
     assert register.personal_columns == {"phone"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (Boolean(), "a yes or no has only two tokens"),
+        (Enum(Colour), "an enum has only 1 tokens"),
+        (Enum("low", "high", name="level"), "an enum has only 2 tokens"),
+        (JSON(), "more than one spelling"),
+    ],
+)
+def test_what_its_frequencies_would_tell_is_not_searchable(kind: Any, reason: str) -> None:
+    """Refused at declaration, with what to do instead; a date is let be, and the page on leaks says what it tells."""
+    searched = Personal(kind, category="user.demographic", search="exact")
+    with pytest.raises(DeclarationError, match=f"{reason}.*leave out search=.*sealed=False"):
+        build(_table(Column("x", searched)), [], "tenant_id")
+    dated = Personal(Date, category="user.demographic.date_of_birth", search="exact")
+    assert build(_table(Column("x", dated)), [], "tenant_id").tables["customer"].fields["x"].search
+
+
+def test_what_is_unique_is_so_for_each_choice_of_slots() -> None:
+    """The tenant's index key and the platform's are exchanged at moments of their own: one constraint for each pair."""
+    phone = Personal(String, category="user.contact.phone_number", search="exact")
+    email = Personal(String, category="user.contact.email", search="exact", platform=True)
+    columns = Column("tenant_id", String(64)), Column("phone", phone), Column("email", email)
+    metadata = _table(*columns)
+    metadata.tables["customer"].append_constraint(UniqueConstraint("tenant_id", "phone", "email", name="uq_c"))
+    table = build(metadata, [], "tenant_id").tables["customer"].table
+    found = {str(c.name): [one.name for one in c.columns] for c in table.constraints if isinstance(c, UniqueConstraint)}
+    assert found == {
+        "uq_c": ["tenant_id", "phone_ix", "email_ix"],
+        "uq_c_ix2": ["tenant_id", "phone_ix", "email_ix2"],
+        "uq_c2_ix2": ["tenant_id", "phone_ix2", "email_ix"],
+        "uq_c3_ix2": ["tenant_id", "phone_ix2", "email_ix2"],
+    }
