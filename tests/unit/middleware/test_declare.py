@@ -373,8 +373,7 @@ def test_what_is_unique_is_so_for_each_choice_of_slots() -> None:
     """The tenant's index key and the platform's are exchanged at moments of their own: one constraint for each pair."""
     phone = Personal(String, category="user.contact.phone_number", search="exact")
     email = Personal(String, category="user.contact.email", search="exact", platform=True)
-    columns = Column("tenant_id", String(64)), Column("phone", phone), Column("email", email)
-    metadata = _table(*columns)
+    metadata = _table(Column("phone", phone), Column("email", email))
     metadata.tables["customer"].append_constraint(UniqueConstraint("tenant_id", "phone", "email", name="uq_c"))
     table = build(metadata, [], "tenant_id").tables["customer"].table
     found = {str(c.name): [one.name for one in c.columns] for c in table.constraints if isinstance(c, UniqueConstraint)}
