@@ -8,6 +8,8 @@ The fixtures of `amanah.testing.plugin` (``amanah_folder``, ``amanah_settings``,
     with as_member(guard, tenant="clinic", role="nurse", purpose="registration"):
         …
     assert trail_of(guard, "clinic")[0].what[0].columns == ("name", "phone")
+
+The attacks of `amanah.testing.attacks` are tests of your schema: give them an `AttackTarget`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from .apps import kept_open
 from .keys import MemoryKeys
 from .members import as_member
 from .places import fast_folder, settings_in
+from .target import AttackTarget
 from .trail import trail_of
 
-__all__ = ["MemoryKeys", "as_member", "fast_folder", "kept_open", "settings_in", "trail_of"]
+__all__ = ["AttackTarget", "MemoryKeys", "as_member", "fast_folder", "kept_open", "settings_in", "trail_of"]
