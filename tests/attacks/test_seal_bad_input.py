@@ -61,19 +61,20 @@ def refusal(session: Any, entity: Any, key: Any) -> AmanahError:
 def test_every_byte_of_a_sealed_value_is_guarded_through_the_orm(cells: Any) -> None:
     """Changed at each byte, cut at each length: told by position what it is, in both formats, and never lost."""
     m = cells.m
+    step = 1 if "sqlite" in cells.url else 4  # the bytes are the same, and PostgreSQL is further away
     for table, column, id_, entity, key, value in (
         ("customer", "phone", "budi", m.Customer, ("a", "budi"), PHONE),
         ("person", "name", 7, m.Person, 7, NAME),
     ):
         envelope = stored(cells, table, column, id_)
         with cells.session() as session:
-            for position in range(len(envelope)):
+            for position in range(0, len(envelope), step):
                 changed = bytearray(envelope)
                 changed[position] ^= 0x40
                 put(cells, table, column, id_, bytes(changed))
                 expected = KeyUnknown if 0 < position < VERSION_END else EnvelopeUnknown if position == 0 else Tampered
                 assert type(refusal(session, entity, key)) is expected, position
-                if position and (position % 5 == 0 or "sqlite" in cells.url):
+                if position:
                     put(cells, table, column, id_, envelope[:position])
                     assert isinstance(refusal(session, entity, key), SealError), position
             put(cells, table, column, id_, envelope[:-1])
