@@ -41,7 +41,9 @@ def move_row(stage: Stage, field: Field) -> None:
         finally:
             stage.bare.write(table, key, {table.owner_column: before})
         return
-    raise NotApplicable("constraints of the database keep the rows from another tenant")
+    raise NotApplicable(
+        f"constraints keep rows of {table.name} from another tenant: populate() could write unique ones differently"
+    )
 
 
 def use_another_ticket(stage: Stage, field: Field) -> None:
