@@ -13,7 +13,9 @@ from .middleware.access import Access, Actor
 from .middleware.access import current as current_access
 from .middleware.callbacks import callback
 from .middleware.declare import declare, shared
+from .middleware.erased import is_erased
 from .middleware.guessed import guessed
+from .middleware.holds import Hold
 from .middleware.identify import BearerToken, Identity
 from .middleware.personal import Personal
 from .middleware.role_map import RoleMap
@@ -28,6 +30,7 @@ __all__ = [
     "BearerToken",
     "Coordinate",
     "Guard",
+    "Hold",
     "Identity",
     "Personal",
     "Point",
@@ -39,6 +42,7 @@ __all__ = [
     "declare",
     "guessed",
     "include_object",
+    "is_erased",
     "public",
     "render_item",
     "route",

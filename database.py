@@ -97,6 +97,7 @@ def own_engine(url: str | URL, **options: Any) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # what was erased is not left in a free page
         return connection
 
     return _remembered(create_engine(own, creator=connect, poolclass=QueuePool, **options))

@@ -905,6 +905,24 @@ class SubjectSecretNotCarried(SealError):
     remedy = N_("Select only the columns that are needed, or read whole rows.")
 
 
+class LedgerUnwritable(Unavailable):
+    """The ledger of erasures cannot be written, so nothing was erased."""
+
+    code = "ledger-unwritable"
+    what = N_("Nothing was erased.")
+    why = N_("The ledger of erasures {path} cannot be written: {detail}.")
+    remedy = N_("Mend that (AMANAH_ERASURES names the file), then erase again.")
+
+
+class LedgerDamaged(ConfigurationError):
+    """The ledger of erasures holds a line that this installation did not write there."""
+
+    code = "ledger-damaged"
+    what = N_("No erasure was repeated.")
+    why = N_("Line {line} of the ledger of erasures {path} is not what was written there, or one before it is missing.")
+    remedy = N_("Put back the ledger from a copy; if there is none, tell the compliance officer.")
+
+
 class EpochMissing(SealError):
     """The tenant has no key yet under which the secrets of its subjects could be wrapped."""
 
@@ -1068,6 +1086,15 @@ class InvalidInput(AmanahError):
     status = 422
     what = N_("This cannot be done.")
     why = "{detail}"
+
+
+class SubjectUnknown(InvalidInput):
+    """There is nobody of that kind and id: neither a secret nor a row."""
+
+    code = "subject-unknown"
+    what = N_("Nothing was done about {subject}.")
+    why = N_("This organisation has nobody of that kind and number. Kinds of persons here: {kinds}.")
+    remedy = N_("Look up the number in the application: it is the person's key there.")
 
 
 # -- reporting copies -------------------------------------------------------------------------------------------------

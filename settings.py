@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ProviderName: TypeAlias = Literal["file", "environment", "aws-kms", "pkcs11"]
 PROVIDERS: Final[tuple[ProviderName, ...]] = get_args(ProviderName)
 
+_LONGEST: Final = 3650
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -31,6 +33,10 @@ class Settings:
     ``key_provider``: who holds the keys above all others; ``key_provider_before``: who held them, while they move.
     ``aws_kms_key``: an alias, ARN or id in AWS KMS. ``pkcs11_…``: path of the module, label of the token, with which
     the keys' labels begin, and the PIN or a file that holds it.
+
+    ``erasures``: the ledger of erasures, a file outside the database; default: beside the folder of checkpoints.
+    ``backup_retention_days``: how long backups of the database are kept. ``epoch_days``: how old the key gets under
+    which the secrets of persons are wrapped.
     """
 
     key_file: Path
@@ -47,6 +53,14 @@ class Settings:
     pkcs11_label: str = "amanah"
     pkcs11_pin: str = field(default="", repr=False)
     pkcs11_pin_file: Path | None = None
+    erasures: Path | None = None
+    backup_retention_days: int = 35
+    epoch_days: int = 30
+
+    @property
+    def erasure_ledger(self) -> Path:
+        """The file of the ledger of erasures."""
+        return self.erasures or self.checkpoints.with_name("erasures.jsonl")
 
     @classmethod
     def in_folder(cls, folder: str | os.PathLike[str]) -> Settings:
@@ -59,8 +73,9 @@ class Settings:
         """``AMANAH_KEY_FILE``, ``AMANAH_SIGNER_FILE`` and ``AMANAH_CHECKPOINTS`` (or all three in ``AMANAH_STATE``).
 
         ``AMANAH_KEY_PROVIDER`` says who keeps the keys, and further variables where (docs/reference/settings.md).
-        ``AMANAH_TRUSTED_PROXIES`` and ``AMANAH_HOSTS`` are lists with commas. Raises `ConfigurationError` for a path
-        that is not said and a provider that there is not.
+        ``AMANAH_ERASURES`` is the ledger of erasures; ``AMANAH_BACKUP_RETENTION_DAYS`` and ``AMANAH_EPOCH_DAYS`` are
+        numbers of days. ``AMANAH_TRUSTED_PROXIES`` and ``AMANAH_HOSTS`` are lists with commas. Raises
+        `ConfigurationError` for a path that is not said and a provider that there is not.
         """
         given = os.environ if environment is None else environment
         base = given.get("AMANAH_STATE")
@@ -94,6 +109,9 @@ class Settings:
             pkcs11_label=given.get("AMANAH_PKCS11_LABEL") or "amanah",
             pkcs11_pin=given.get("AMANAH_PKCS11_PIN", ""),
             pkcs11_pin_file=Path(pin_file) if pin_file else None,
+            erasures=Path(given["AMANAH_ERASURES"]) if given.get("AMANAH_ERASURES") else None,
+            backup_retention_days=_days(given, "AMANAH_BACKUP_RETENTION_DAYS", 35),
+            epoch_days=_days(given, "AMANAH_EPOCH_DAYS", 30),
         )
 
 
@@ -104,6 +122,13 @@ def _provider(given: Mapping[str, str], variable: str) -> ProviderName | None:
     if name not in PROVIDERS:
         raise ConfigurationError(detail=f"{variable} is one of: {', '.join(PROVIDERS)}")
     return name
+
+
+def _days(given: Mapping[str, str], variable: str, default: int) -> int:
+    text = given.get(variable) or str(default)
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _LONGEST):
+        raise ConfigurationError(detail=f"{variable} is a number of days from 1 to {_LONGEST}")
+    return int(text)
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from .sealing_work import BATCH, PASSES, QUIET, Result, Watcher, Work, finish, n
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Engine
+    from sqlalchemy import ColumnElement, Engine
 
     from ..guard import Guard
     from ..middleware.fields import Field
@@ -85,7 +85,10 @@ class _Sealing:
     def run(self, progress: Watcher) -> Counter[str]:
         """How many cells were sealed, by field."""
         sealed: Counter[str] = Counter()
-        what = [case((self.stored.wanting(one), self.stored.seen(one)), else_=null()) for one in self.stored.fields]
+        what: list[ColumnElement[Any]] = [
+            case((self.stored.wanting(one), self.stored.seen(one)), else_=null()) for one in self.stored.fields
+        ]
+        what.append(self.stored.subject())
         for _ in range(PASSES):
             lost = 0
             for rows in pages(self.engine, self.stored, self.tenant, self.stored.wanting, what, self.batch):
@@ -104,14 +107,15 @@ class _Sealing:
         stored, size = self.stored, len(self.stored.keys)
         keys = [tuple(row[:size]) for row in rows]
         parts = [stored.row_part(key) for key in keys]
+        subjects = [stored.subject_text(row[-1]) for row in rows]
         made = []
         for number, one in enumerate(stored.fields, size):
-            cells = Cells(self.guard, one, self.tenant, self.engine.dialect)
-            made.append(cells.make(parts, [row[number] for row in rows]))
+            cells = Cells(self.guard, one, self.tenant, self.engine)
+            made.append(cells.make(parts, [row[number] for row in rows], subjects))
             self._refuse(one, [keys[refused] for refused in made[-1].refused])
         envelopes = zip(*(one.envelopes for one in made), strict=True)
         tokens = zip(*(one.tokens for one in made), strict=True)
-        swaps = map(Swap, keys, (tuple(row[size:]) for row in rows), envelopes, tokens)
+        swaps = map(Swap, keys, (tuple(row[size:-1]) for row in rows), envelopes, tokens)
         return [swap for swap in swaps if any(envelope is not None for envelope in swap.envelopes)]
 
     def _refuse(self, one: Field, keys: Sequence[tuple[Any, ...]]) -> None:

@@ -83,7 +83,8 @@ class _Restoring:
 
     def run(self, batch: int, progress: Watcher) -> int:
         """How many cells were filled."""
-        what = [self.stored.seen(self.field), type_coerce(self.stored.envelope(self.field), Raw())]
+        stored = self.stored
+        what = [stored.seen(self.field), type_coerce(stored.envelope(self.field), Raw()), stored.subject()]
         filled = 0
         for number in range(PASSES):
             lost = 0
@@ -98,8 +99,9 @@ class _Restoring:
         return filled
 
     def _fills(self, rows: Sequence[Any]) -> list[_Fill]:
-        cells = Cells(self.guard, self.field, self.tenant, self.engine.dialect)
+        cells = Cells(self.guard, self.field, self.tenant, self.engine)
         size = len(self.stored.keys)
+        cells.meet((self.stored.subject_text(row[-1]) for row in rows), make=False)
         found = []
         for row in rows:
             key, seen, envelope = tuple(row[:size]), row[size], bytes(row[size + 1])
@@ -107,13 +109,14 @@ class _Restoring:
             if name in self.refused:
                 continue
             place = self.stored.row_part(key)
-            opened = cells.open(place, envelope)
-            if opened is None:
+            subject = self.stored.subject_text(row[-1])
+            opened = cells.open(place, envelope, subject)
+            sealed = None if opened is None else cells.seal(place, opened.encoded, subject)
+            if opened is None or sealed is None:
                 self._refuse(key)
                 continue
             if cells.holds(seen, opened):
                 continue
-            sealed = cells.seal(place, opened.encoded)
             values = {"plain": opened.value, "old": envelope, "new": sealed}
             values |= {f"token{number}": token for number, token in enumerate(opened.tokens)}
             found.append(_Fill(key, values | {f"k{number}": part for number, part in enumerate(key)}))

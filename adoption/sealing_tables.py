@@ -19,6 +19,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    null,
     or_,
     select,
     table,
@@ -29,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
+from ..encryption.envelope import OVERWRITTEN
 from ..encryption.netstrings import netstring
 from ..errors import TenantCrossed
 from ..middleware.fields import key_text
@@ -77,6 +79,8 @@ class Stored:
             types[field.sealed_column] = Raw()
             if field.search:
                 types |= dict.fromkeys(field.index_columns, Raw())
+        if protected.subject is not None:
+            types[protected.subject] = protected.table.c[protected.subject].type
         self.table = table(protected.name, *(column(name, type_) for name, type_ in types.items()))
         self.keys: tuple[ColumnClause[Any], ...] = tuple(self.table.c[name] for name in protected.key)
         self._key_columns = protected.key_columns()
@@ -122,15 +126,27 @@ class Stored:
 
     def filled(self, field: Field) -> ColumnElement[bool]:
         """There is a value, plain or sealed."""
-        return or_(self.plain(field).is_not(None), self.envelope(field).is_not(None))
+        return or_(self.plain(field).is_not(None), self.sealed(field))
 
     def sealed(self, field: Field) -> ColumnElement[bool]:
-        """There is an envelope."""
-        return self.envelope(field).is_not(None)
+        """There is an envelope, of somebody who was not erased."""
+        return and_(self.envelope(field).is_not(None), self.envelope(field) != literal(OVERWRITTEN, Raw()))
 
     def emptied(self, field: Field) -> ColumnElement[bool]:
         """There is an envelope, and no plain value."""
-        return and_(self.envelope(field).is_not(None), self.plain(field).is_(None))
+        return and_(self.sealed(field), self.plain(field).is_(None))
+
+    # -- whom rows are about --
+
+    def subject(self) -> ColumnElement[Any]:
+        """The column that names it; NULL where the table is about nobody."""
+        name = self.protected.subject
+        return null() if name is None else self.table.c[name]
+
+    def subject_text(self, value: Any) -> str | None:
+        """A subject as its secret is kept for it."""
+        name = self.protected.subject
+        return None if value is None or name is None else key_text(self.protected.table.c[name], value)
 
     # -- whose rows --
 

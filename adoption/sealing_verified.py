@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import null, type_coerce
 
+from ..encryption.envelope import OVERWRITTEN
 from .sealing_cells import Cells
 from .sealing_tables import Raw, Stored
 from .sealing_targets import engine_for, stored_tables
@@ -82,20 +83,22 @@ def _verify_table(
     found: Mapping[str, Verified],
     progress: Watcher,
 ) -> None:
-    what = [part for one in stored.fields for part in _parts(stored, one)]
+    what = [*(part for one in stored.fields for part in _parts(stored, one)), stored.subject()]
     size = len(stored.keys)
     for rows in pages(engine, stored, tenant, stored.filled, what, batch):
         places = [stored.row_part(row[:size]) for row in rows]
+        subjects = [stored.subject_text(row[-1]) for row in rows]
         for number, one in enumerate(stored.fields):
-            cells, answer, start = Cells(guard, one, tenant, engine.dialect), found[one.name], size + _PARTS * number
-            for place, row in zip(places, rows, strict=True):
+            cells, answer, start = Cells(guard, one, tenant, engine), found[one.name], size + _PARTS * number
+            cells.meet(subjects, make=False)
+            for place, row, subject in zip(places, rows, subjects, strict=True):
                 seen, envelope, *tokens = row[start : start + _PARTS]
-                if seen is None and envelope is None:
+                if seen is None and (envelope is None or bytes(envelope) == OVERWRITTEN):
                     continue
                 answer.checked += 1
                 if envelope is None:
                     answer.missing.append((tenant, stored.row_name(row[:size])))
-                elif not _same(cells, place, seen, envelope, tokens):
+                elif not _same(cells, place, subject, seen, envelope, tokens):
                     answer.differing.append((tenant, stored.row_name(row[:size])))
         progress.advance(len(rows))
 
@@ -105,12 +108,12 @@ def _parts(stored: Stored, one: Field) -> tuple[ColumnElement[Any], ...]:
     return stored.seen(one), type_coerce(stored.envelope(one), Raw()), *tokens
 
 
-def _same(cells: Cells, row: bytes, seen: Any, envelope: Any, tokens: Sequence[Any]) -> bool:
+def _same(cells: Cells, row: bytes, subject: str | None, seen: Any, envelope: Any, tokens: Sequence[Any]) -> bool:
     """The envelope belongs here, holds what is stored plain, and its tokens are the value's.
 
     A slot may be empty in which nobody searches yet.
     """
-    opened = cells.open(row, envelope)
+    opened = cells.open(row, envelope, subject)
     if opened is None or not cells.holds(seen, opened):
         return False
     stored = [None if token is None else bytes(token) for token in tokens]

@@ -45,7 +45,7 @@ class _Token(NamedTuple):
 
 def lacking(slot: int) -> Callable[[Stored, Field], ColumnElement[bool]]:
     """There is an envelope, and no token in the slot."""
-    return lambda stored, one: and_(stored.envelope(one).is_not(None), stored.tokens(one)[slot].is_(None))
+    return lambda stored, one: and_(stored.sealed(one), stored.tokens(one)[slot].is_(None))
 
 
 def holding(slot: int) -> Callable[[Stored, Field], ColumnElement[bool]]:
@@ -66,7 +66,7 @@ class Filling:
     def fill(self, batch: int, progress: Watcher) -> None:
         """Compute the tokens that are lacking. Raises what the keyring raises."""
         wanted = lacking(self._slot)
-        what = [type_coerce(self._stored.envelope(self._field), Raw())]
+        what = [type_coerce(self._stored.envelope(self._field), Raw()), self._stored.subject()]
         self._pass_over(wanted, what, self._tokens, batch, progress)
 
     def empty(self, batch: int, progress: Watcher) -> None:
@@ -99,14 +99,16 @@ class Filling:
             time.sleep(_PAUSE)
 
     def _tokens(self, rows: Sequence[Any]) -> list[_Token]:
-        cells = Cells(self._guard, self._field, self._tenant, self._engine.dialect)
+        cells = Cells(self._guard, self._field, self._tenant, self._engine)
         size = len(self._stored.keys)
+        cells.meet((self._stored.subject_text(row[-1]) for row in rows), make=False)
         made = []
         for row in rows:
             key, envelope = tuple(row[:size]), bytes(row[size])
             if key in self._refused:
                 continue
-            opened = cells.open(self._stored.row_part(key), envelope)
+            subject = self._stored.subject_text(row[-1])
+            opened = cells.open(self._stored.row_part(key), envelope, subject)
             token = None if opened is None else opened.tokens[self._slot]
             if token is None:
                 self._refuse(key)

@@ -28,6 +28,7 @@ from . import (
     decrypt,
     doctor,
     encrypt,
+    epochs,
     explain,
     grants,
     init,
@@ -39,6 +40,7 @@ from . import (
     revision,
     seal_rows,
     search,
+    subjects,
     tables,
     tenants,
     trail,
@@ -95,8 +97,10 @@ for _name, _group in (
     ("audit", trail.commands),
     ("decrypt", decrypt.commands),
     ("search", search.commands),
+    ("subjects", subjects.commands),
 ):
     app.add_typer(_group, name=_name)
+keys.commands.command("epochs")(epochs.epochs)
 app.command("init")(init.init)
 app.command("revision")(revision.revision)
 app.command("doctor")(doctor.doctor)

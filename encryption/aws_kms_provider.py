@@ -54,6 +54,9 @@ _GOING: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
 class AwsKmsProvider:
     """A :class:`~amanah.encryption.provider.KeyProvider` over one AWS account and region."""
 
+    destruction_days: Final = WINDOW_DAYS
+    """An administrator of the service may call off a key's destruction for so long."""
+
     def __init__(
         self,
         key: str,

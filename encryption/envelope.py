@@ -45,6 +45,9 @@ NONCE_END = HEADER_SIZE + HALF_SIZE
 OVERHEAD = NONCE_END + TAG_SIZE
 """How many bytes longer than its plaintext an envelope is."""
 
+OVERWRITTEN = bytes((SUBJECT_FORMAT,))
+"""No envelope: what stands in place of one whose subject was erased."""
+
 SUBJECT_COMMITMENT_END = VERSION_END + COMMITMENT_SIZE
 SUBJECT_NONCE_END = SUBJECT_COMMITMENT_END + 12
 SUBJECT_OVERHEAD = SUBJECT_NONCE_END + TAG_SIZE

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..database import PLATFORM
-from ..errors import AmanahError, KeysUnavailable, KeyUnknown, ProviderCannot, Tampered
+from ..errors import AmanahError, KeysUnavailable, KeyUnknown, ProviderCannot, ProviderKeyWrong, Tampered
 from .cipher import TenantCipher, TenantKeys
 from .models import DATA, EPOCH, INDEX, KEK
 from .models import key as key_table
@@ -86,14 +86,14 @@ def new_epoch_key(provider: KeyProvider) -> str:
         return provider.key_id()
 
 
-def add_epoch(connection: Connection, provider: KeyProvider, tenant_id: str, key_id: str) -> int:
+def add_epoch(connection: Connection, provider: KeyProvider, tenant_id: str, key_id: str, at: int | None = None) -> int:
     """The tenant's next epoch key, wrapped under the provider's key ``key_id``, in the caller's transaction.
 
-    Returns its version.
+    ``at``: when it begins, in microseconds since 1970; now by default. Returns its version.
     """
     version = next_version(connection, tenant_id, EPOCH)
     wrapped = provider.wrap(os.urandom(KEY_SIZE), context(EPOCH, tenant_id, version), key_id)
-    insert(connection, tenant_id, EPOCH, version, wrapped, provider_key_id=key_id)
+    insert(connection, tenant_id, EPOCH, version, wrapped, provider_key_id=key_id, at=at)
     return version
 
 
@@ -141,10 +141,23 @@ def assemble(provider: KeyProvider, tenant_id: str, rows: Sequence[KeyRow], sett
         index=index,
         reading=reading,
         retired_index={row.version: unwrap(wrapping, kek.version, tenant_id, row) for row in exchanged},
-        epochs={row.version: provided(provider, tenant_id, row) for row in live if row.kind == EPOCH},
+        epochs=_epochs(provider, tenant_id, rows),
         retired={row.version: unwrap(wrapping, kek.version, tenant_id, row) for row in old},
     )
     return TenantCipher(tenant_id, keys)
+
+
+def _epochs(provider: KeyProvider, tenant_id: str, rows: Sequence[KeyRow]) -> dict[int, bytes]:
+    """The epoch keys, also those that are retired: a secret may still be wrapped under one until it is destroyed."""
+    keys = {}
+    for row in rows:
+        if row.kind == EPOCH:
+            try:
+                keys[row.version] = provided(provider, tenant_id, row)
+            except ProviderKeyWrong:
+                if row.retired_at is None:
+                    raise
+    return keys
 
 
 def context(kind: str, tenant_id: str, version: int) -> bytes:
@@ -225,9 +238,10 @@ def insert(
     *,
     provider_key_id: str | None = None,
     kek_version: int | None = None,
+    at: int | None = None,
 ) -> None:
     """A row of the key table; one that is there already stays as it is."""
-    now = time.time_ns() // 1000
+    now = time.time_ns() // 1000 if at is None else at
     first = kind == INDEX and version == 1  # has no rows to be filled in before searches go by it
     # ON CONFLICT DO NOTHING instead of a savepoint: on pysqlite a savepoint can commit the caller's transaction.
     into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert

@@ -29,6 +29,7 @@ from ..encryption.netstrings import netstring
 from ..errors import AccessClosed, AccessLost, AccessRequired, AmanahError, Forbidden, KeysUnavailable
 from .handoff import hand_over
 from .notes import Notes
+from .subjects import SubjectSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,6 +104,7 @@ class Access:
         "roles",
         "route",
         "snapshot",
+        "subjects",
         "tenant",
         "would_be_refused",
     )
@@ -147,6 +149,7 @@ class Access:
         self.changed = False
         self.would_be_refused: AmanahError | None = None
         self.notes = Notes()
+        self.subjects = SubjectSecrets()
         self._cipher = cipher
         self._platform = platform
         self._keyring = keyring

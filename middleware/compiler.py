@@ -83,9 +83,11 @@ class GuardedCompiler(Wall, RawText, RowCells):
         falls_together = select_stmt._distinct or select_stmt._group_by_clauses  # noqa: SLF001
         self._grouped.append(bool(falls_together or (compound and self._grouped[-1])))
         self._in_exists.append(exists)
+        self._carrying.append(set())
         try:
             return super().visit_select(select_stmt, asfrom=asfrom, **kw)
         finally:
+            self._carrying.pop()
             self._in_exists.pop()
             self._grouped.pop()
 

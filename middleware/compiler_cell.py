@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CHAR, Alias, Integer, Uuid
+from sqlalchemy import CHAR, Alias, Integer, String, Uuid
 from sqlalchemy.sql.expression import TableClause
 
 from ..errors import SealedUseRefused
 from .compiler_state import Compiling, column_kw, is_column, of_table, plain_of
 from .shape import refuse
 from .slots import mark
+from .subjects import NOTHING
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
@@ -52,28 +53,67 @@ class Cell(Compiling):
                 what = f"a subquery that leaves out {table.name}.{key.name}, its row's key,"
                 refuse(SealedUseRefused(field=field.name, construct=what))
             parts.append((super().visit_column(found, **plain), key))
-        cell = self._concatenate(field, parts, self._stored(field, column, kw))
-        if hash(column) not in self._by_token or len(self.stack) > 1:
+        together = hash(column) in self._by_token and len(self.stack) <= 1
+        carried = self._carried(field, parts, column, alone=together or bool(kw.get("literal_binds")), **kw)
+        cell = self._concatenate(field, parts, self._stored(field, column, kw), carried)
+        if not together:
             return cell
         # One of the cells that fall together, whole: its own key goes with its own envelope.
         return f"(array_agg({cell}))[1]" if self.dialect.name == "postgresql" else f"min({cell})"
 
-    def _concatenate(
-        self, field: Field, parts: list[tuple[str, Column[Any]]], value: str, *, computed: bool = False
+    def _carried(
+        self, field: Field, parts: list[tuple[str, Column[Any]]], column: Any, *, alone: bool, **kw: Any
     ) -> str:
+        """SQL for the wrapped secret of the row's subject: with the first cell of each table or alias in a SELECT.
+
+        The other cells of the row are opened by it, too; "" for them, and for a field that needs none. ``alone``: the
+        cell is read without the others of its row.
+        """
+        if not field.by_subject or self.isinsert:  # what an INSERT returns was sealed under secrets just met
+            return ""
+        source = hash(column.table)
+        if source in self._carrying[-1] and not alone:
+            return ""
+        self._carrying[-1].add(source)
+        table = field.table
+        text, key = next((text, key) for text, key in parts if key.name == table.subject)
+        postgresql = self.dialect.name == "postgresql"
+        kind = self.render_literal_value(table.subject_kind, String())
+        missing = "'1:~,'::bytea" if postgresql else "'1:~,'"
+        return (
+            f"coalesce((SELECT amanah_secret.wrapped FROM amanah_subject AS amanah_secret "  # noqa: S608 - a name and a literal
+            f"WHERE amanah_secret.tenant_id = {self._tenant_id_bind(**kw)} AND amanah_secret.kind = {kind} "
+            f"AND amanah_secret.subject = {key_text_sql(text, key, dashes=postgresql)}), {missing})"
+        )
+
+    def _concatenate(
+        self,
+        field: Field,
+        parts: list[tuple[str, Column[Any]]],
+        value: str,
+        carried: str = "",
+        *,
+        computed: bool = False,
+    ) -> str:
+        """``carried``: what stands before the value, which then may be NULL."""
         sqlite = self.dialect.name != "postgresql"
         if not field.sealed:
             value = _plain_text(field, value, sqlite=sqlite, computed=computed)
         prefix = f"'{field.prefix.decode()}'"
+        nothing = [f"'{NOTHING.decode()}'"] if field.by_subject and not carried else []
         if not sqlite:
             texts = [_never_null(key_text_sql(text, key, dashes=True), key) for text, key in parts]
             pieces = [f"octet_length({text})::text || ':' || {text} || ','" for text in texts]
-            head = " || ".join([prefix, *pieces])
+            head = " || ".join([prefix, *pieces, *nothing])
+            if carried:
+                return f"(convert_to({head}, 'UTF8') || {carried} || coalesce({value}, ''::bytea))"
             stored = value if field.sealed else f"convert_to({value}::text, 'UTF8')"
             return f"(convert_to({head}, 'UTF8') || {stored})"
         texts = [f"coalesce({key_text_sql(text, key, dashes=False)}, '')" for text, key in parts]
         pieces = [f"length(CAST({text} AS BLOB)) || ':' || {text} || ','" for text in texts]
-        return f"CAST({' || '.join([prefix, *pieces])} || {value} AS BLOB)"
+        if carried:
+            nothing, value = [carried], f"coalesce({value}, '')"
+        return f"CAST({' || '.join([prefix, *pieces, *nothing])} || {value} AS BLOB)"
 
     def _stored(self, field: Field, column: Any, kw: dict[str, Any]) -> str:
         """What the database holds for ``column``. A subquery has passed it on under the column's own name."""

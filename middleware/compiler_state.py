@@ -79,6 +79,7 @@ class Compiling(_Base):  # type: ignore[misc]
         self._grouped: list[bool] = [False]
         self._by_token: set[int] = set()
         self._shown: list[bool] = [False]
+        self._carrying: list[set[int]] = [set()]
         self._from_names: set[str] = set()
         self._loose: set[str] = set()
         self._names_results: Any = ()

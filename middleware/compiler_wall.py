@@ -37,6 +37,11 @@ def _tenant_now(table: Protected) -> Callable[[], Any]:
     return now
 
 
+def _tenant_id_now() -> str | None:
+    access = current()
+    return None if access is None or access.closed else access.tenant
+
+
 class _Wall(ColumnElement[Any]):
     """``t.tenant_id = :tenant``, or what stands for it, for the target of an UPDATE or DELETE."""
 
@@ -64,6 +69,13 @@ class Wall(Compiling):
         statement: Any = self.statement
         hints = [text for _, text in getattr(statement, "_statement_hints", ())]
         return SIGN_IN in (*hints, *getattr(statement, "_hints", {}).values())
+
+    def _tenant_id_bind(self, **kw: Any) -> str:
+        """The access's tenant as Amanah's own tables name it."""
+        bind = self._tenant_binds.get("")
+        if bind is None:
+            bind = self._tenant_binds[""] = bindparam("amanah_tenant_id", callable_=_tenant_id_now, type_=String())
+        return self.process(bind, **{k: v for k, v in kw.items() if k in ("literal_binds", "render_postcompile")})
 
     def _tenant_bind(self, table: Protected, **kw: Any) -> str:
         bind = self._tenant_binds.get(table.name)

@@ -25,12 +25,14 @@ from ..errors import DeclarationError
 from .column_types import IndexToken, Search, Sibling
 from .constraints import check_constraints, index_tokens, move_constraints
 from .declare_rows import names_of, seal_rows
+from .erased import erased_for
 from .fields import Field, Protected, Register
 from .masks import MaskedColumn, mask_for, standin_for
 from .owners import Owner, owner_of
 from .parents import parents_first
 from .personal import Personal
 from .siblings import sealed_name
+from .subject_kinds import subject_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,6 +52,7 @@ class Declaration:
     resource: str | None = None
     tenant: str | None = None
     subject: str | None = None
+    subject_kind: str | None = None
     columns: Mapping[str, Personal] = field(default_factory=dict)
     sign_in: bool = False
     shared: bool = False
@@ -65,6 +68,7 @@ def declare(
     resource: str | None = None,
     tenant: str | None = None,
     subject: str | None = None,
+    subject_kind: str | None = None,
     columns: Mapping[str, Personal] | None = None,
     sign_in: bool = False,
     via: str | None = None,
@@ -76,7 +80,10 @@ def declare(
         table: its name in the database.
         resource: what policies call it; default: the table's name. Several tables may be one resource.
         tenant: its tenant column, where it differs from the guard's.
-        subject: the column that names the person whom a row is about.
+        subject: the column that names the person whom a row is about. Sealed columns are then sealed under that
+            person's secret, too, and go when the person is erased, but for those that are `held`.
+        subject_kind: whom that column names ("patient"), the same in every table that is about patients; default: the
+            table to which its foreign key leads, or, where it is the row's own key, this table.
         columns: personal columns; a `Personal` without type keeps the column's own.
         sign_in: the application's login reads and writes this table before anybody is known.
         via: for a table without a tenant column, the foreign key column that leads to the row by which it belongs to
@@ -85,7 +92,8 @@ def declare(
             when the row is loaded. The same as ``__sealed_rows__`` in the model.
     """
     sealed = (sealed_rows,) if isinstance(sealed_rows, str) else tuple(sealed_rows)
-    return Declaration(table, resource, tenant, subject, dict(columns or {}), sign_in, via=via, sealed_rows=sealed)
+    said = dict(columns or {})
+    return Declaration(table, resource, tenant, subject, subject_kind, said, sign_in, via=via, sealed_rows=sealed)
 
 
 def shared(*tables: str) -> list[Declaration]:
@@ -154,6 +162,7 @@ def _take_in(register: Register, table: Table, said: Declaration, owner: Owner |
     )
     if said.subject is not None and said.subject not in table.c:
         raise DeclarationError(detail=f"{table.name} has no column {said.subject!r} to be its subject")
+    protected.subject_kind = subject_kind(protected, said.subject_kind, personal.values())
     sealed_rows = names_of(table, said.sealed_rows)
     if personal or sealed_rows:
         _check_key(protected, sealed=bool(sealed_rows) or any(type_.sealed for type_ in personal.values()))
@@ -259,6 +268,9 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         domain=bound.domain or bound.identifier or label,
         normalise=masked.normalise,
         position=position,
+        by_subject=bound.sealed and protected.subject is not None and bound.held is None,
+        held=bound.held,
+        erased=erased_for(masked.kind, aware=masked.aware),
     )
     if bound.field.search:
         _check_searchable(label, inner)

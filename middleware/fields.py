@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     from ..encryption.codecs import Codec
     from .declared_sql import DeclaredSql
+    from .holds import Hold
     from .observing import Observing
     from .row_seals import SealedRows
     from .siblings import Step
+    from .subjects import Who
 
 _ONE_WORD = re.compile(r"[^\W\d][\w$]*")
 
@@ -83,6 +85,12 @@ class Field:
     """None is a value of its own, and not NULL: JSON's null beside a column that was in use."""
     default: Any = None
     """The client-side default of a column that is no longer written itself."""
+    by_subject: bool = False
+    """It is sealed under the secret of the row's subject, too, and goes when that is destroyed."""
+    held: Hold | None = None
+    """Why it stays when its subject is erased."""
+    erased: Callable[[], Any] = lambda: None
+    """What it reads as once its subject is erased."""
     prefix: bytes = b""
     clear_bit: int = 0
     """The bit of the notes that says "seen in clear"."""
@@ -137,6 +145,8 @@ class Row(NamedTuple):
     """Of the head, so many bytes are the key's."""
     note: tuple[Protected, str, str]
     """The row as the notes keep it: table, key and subject as the trail writes them."""
+    who: Who
+    """Its subject: of which kind, and its id; "" for none."""
 
 
 class Via(NamedTuple):
@@ -160,6 +170,8 @@ class Protected:
     tenant: str | None
     key: tuple[str, ...]
     subject: str | None = None
+    subject_kind: str = ""
+    """Whom the subject column names: ``patient``, in every table that is about patients."""
     sign_in: bool = False
     bound_to_row: bool = True
     fields: dict[str, Field] = field(default_factory=dict)
@@ -241,10 +253,12 @@ class Protected:
             parts[name] = part.decode()
             if number == len(self.key):
                 key_end = position
+        subject = parts[self.subject] if self.subject is not None else ""
         return Row(
             head=data[start:position],
             key_size=key_end - start,
-            note=(self, self.row_name(parts), parts[self.subject] if self.subject is not None else ""),
+            note=(self, self.row_name(parts), subject),
+            who=(self.subject_kind, subject),
         )
 
     def row_name(self, parts: Mapping[str, str]) -> str:

@@ -49,7 +49,7 @@ def demand_parents(connection: Connection, access: Access, table: Protected, val
             refuse(TenantCrossed(resource=table.resource))
         statement = statement.with_statement_hint(SIGN_IN, "amanah")
     else:
-        statement = statement.where(_owned(parent, access.tenant))
+        statement = statement.where(owned(parent, access.tenant))
     asked = list(wanted.values())
     for start in range(0, len(asked), _AT_ONCE):
         some = asked[start : start + _AT_ONCE]
@@ -61,7 +61,7 @@ def demand_parents(connection: Connection, access: Access, table: Protected, val
         refuse(TenantCrossed(resource=table.resource))
 
 
-def _owned(table: Protected, tenant: str) -> ColumnElement[bool]:
+def owned(table: Protected, tenant: str) -> ColumnElement[bool]:
     """The condition that a row of ``table`` is the tenant's."""
     columns = table.table.c
     if table.tenant is not None:
@@ -71,7 +71,7 @@ def _owned(table: Protected, tenant: str) -> ColumnElement[bool]:
         fixed: ColumnElement[bool] = literal(tenant) == literal(table.fixed)
         return fixed
     parent = table.via.parent
-    return columns[table.via.column].in_(select(*parent.key_columns()).where(_owned(parent, tenant)))
+    return columns[table.via.column].in_(select(*parent.key_columns()).where(owned(parent, tenant)))
 
 
 def _spelled(table: Protected, key: Column[Any], value: Any) -> str:
@@ -104,4 +104,4 @@ def demand_foreign_keys(connection: Connection, table: Protected) -> None:
             refuse(ForeignKeysUnchecked(resource=table.resource))
 
 
-__all__ = ["demand_foreign_keys", "demand_parents"]
+__all__ = ["demand_foreign_keys", "demand_parents", "owned"]

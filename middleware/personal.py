@@ -19,19 +19,23 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
 
+from ..encryption.envelope import SUBJECT_FORMAT
 from ..encryption.netstrings import after
 from ..errors import DeclarationError, EngineUnprotected, ObservingEnded, SealedWriteRefused
 from .access import Sight, require
 from .column_types import envelopes_only
 from .pseudonyms import PREFIX as PSEUDONYMS
 from .siblings import STEPS
+from .subjects import ERASED, NOTHING, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Dialect
 
-    from .fields import Field, Register
+    from .access import Access
+    from .fields import Field, Register, Row
+    from .holds import Hold
     from .observing import Observing
     from .siblings import Step
 
@@ -50,6 +54,7 @@ class Personal(TypeDecorator[Any]):
             column (a login name, a password's hash) is seen by sign-in too.
         mask: a name from `masks`; default: by category and type.
         id: the field's id for ever; default: ``table.column``. Give the old one when you rename table or column.
+        held: a duty to keep the column when its subject is erased, `Hold`.
         sealing: how far a column in use has come on its way to being sealed beside itself, see `siblings`. None: it is
             sealed in place, from its first row on.
     """
@@ -71,6 +76,7 @@ class Personal(TypeDecorator[Any]):
         mask: str | None = None,
         id: str | None = None,  # noqa: A002 - the word of the declaration
         sealing: Step | None = None,
+        held: Hold | None = None,
     ) -> None:
         """Raise `DeclarationError` for a combination that cannot be kept."""
         if search not in (None, "exact"):
@@ -94,6 +100,7 @@ class Personal(TypeDecorator[Any]):
         self.domain = domain
         self.platform = platform
         self.mask = mask
+        self.held = held
         self.identifier = id
         self.field: Field | None = None
         self.register: Register | None = None
@@ -204,14 +211,23 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:
         access = require(table.resource)
         start = len(field.prefix)
         row = table.row_at(data, start)
+        end = start + len(row.head)
+        if field.by_subject:
+            end = _meet_subject(access, row, data, end)
+            if end == len(data):  # the value is NULL; the cell is there for what it carries
+                return None
+        payload = data[end:]
         sight = access.sight(field)
         if sight is Sight.WITHHELD:
             standin = field.standin
             return standin.copy() if type(standin) in _MUTABLE else standin
-        payload = data[start + len(row.head) :]
         if field.sealed:
             place = data[: start + row.key_size] if table.bound_to_row else field.prefix
-            value = field.codec.decode(access.cipher.open(field.id, place, payload))
+            if not field.by_subject:
+                opened = access.cipher.open(field.id, place, payload)
+            elif (opened := _opened_of_subject(access, field, row, place, payload)) is ERASED:
+                return field.erased()
+            value = field.codec.decode(opened)
         else:
             value = field.codec.decode_plain(payload)
         masked = sight is Sight.MASKED
@@ -219,6 +235,27 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:
         return field.mask(value) if masked else value
 
     return process
+
+
+def _meet_subject(access: Access, row: Row, data: bytes, position: int) -> int:
+    """Take up the secret that a cell may carry at ``position``; returns the position behind it."""
+    if data.startswith(NOTHING, position):
+        return position + len(NOTHING)
+    carried, end = after(data, position)
+    access.subjects.meet(row.who, carried)
+    return end
+
+
+def _opened_of_subject(access: Access, field: Field, row: Row, place: bytes, envelope: bytes) -> bytes:
+    """What ``envelope`` holds about the row's subject; `ERASED` where that was erased, whatever stands there."""
+    secret = access.subjects.secret(access.cipher, row.who)
+    if isinstance(secret, Sign):
+        return secret
+    if envelope[0] != SUBJECT_FORMAT:  # of a row that is about nobody, or sealed before its table had subjects
+        return access.cipher.open(field.id, place, envelope)
+    if secret is None:
+        access.subjects.refuse(row.who)
+    return access.cipher.open_for(secret, field.id, place, envelope)
 
 
 def _as_it_is(

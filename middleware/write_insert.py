@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Connection, Integer
 
-from ..errors import SealedWriteRefused, TenantCrossed
+from ..errors import SealedWriteRefused, SubjectErased, TenantCrossed
 from .fields import key_text
 from .keys import reserve
 from .parent_rows import demand_foreign_keys, demand_parents
 from .row_seals import SEAL_COLUMN
 from .shape import refuse
+from .subjects import secrets_for
 
 if TYPE_CHECKING:
+    from ..encryption.subject_sealing import Secret
     from .access import Access
     from .fields import Protected
 from .write_rows import seal_new_rows
@@ -38,8 +40,8 @@ class Inserting:
         demand_foreign_keys(self.connection, self.table)
         if self.table.writes_sealed:
             known = not self.table.bound_to_row or self._keys(rows)
-            for row in rows:
-                self._seal(row, known=known)
+            for row, secret in zip(rows, self._secrets(rows, known=known), strict=True):
+                self._seal(row, secret, known=known)
             if self.table.sealed_rows is not None:
                 seal_new_rows(self.connection, self.table, self.access, rows, self.expressions)
         return statement, rows
@@ -154,8 +156,36 @@ class Inserting:
                 row[column.key] = number
         return True
 
-    def _seal(self, row: dict[str, Any], *, known: bool) -> None:
-        """``known``: the row's key is."""
+    def _secrets(self, rows: Rows, *, known: bool) -> list[Secret | None]:
+        """The secrets of the rows' subjects; None for a row that is about nobody."""
+        name, fields = self.table.subject, [f for f in self.table.fields.values() if f.by_subject]
+        if name is None or not fields or not known:
+            return [None] * len(rows)
+        column = self.table.table.c[name]
+        if name in self.expressions:
+            refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="its subject is an SQL expression"))
+        subjects: list[str | None] = []
+        for row in rows:
+            if (
+                row.get(column.key) is None
+                and (value := client_default(self.connection, column, row)) is not EXPRESSION
+            ):
+                row[column.key] = value
+            subject = value_of(row.get(column.key))
+            if subject is EXPRESSION:
+                refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="its subject is an SQL expression"))
+            subjects.append(None if subject is None else key_text(column, subject))
+        wanted = [one for one in subjects if one is not None]
+        secrets = secrets_for(
+            self.connection, self.access.subjects, self.access.cipher, self.table.subject_kind, wanted
+        )
+        for one in wanted:
+            if one not in secrets:
+                refuse(SubjectErased(subject=f"{self.table.subject_kind} {one}"))
+        return [None if one is None else secrets[one] for one in subjects]
+
+    def _seal(self, row: dict[str, Any], secret: Secret | None, *, known: bool) -> None:
+        """``known``: the row's key is. ``secret``: its subject's."""
         key = None
         if known:
             key = [key_text(c, row[c.key]) for c in self.table.key_columns()] if self.table.bound_to_row else []
@@ -171,4 +201,4 @@ class Inserting:
             if default is not None and missing:
                 row[column.key] = client_default(self.connection, column, row, default)
             if column.key in row:
-                store(self.access, field, key, row)
+                store(self.access, field, key, row, secret)

@@ -11,6 +11,7 @@ from .access import Access, Sight
 from .fields import key_text
 from .parent_rows import demand_foreign_keys, demand_parents
 from .row_seals import SEAL_COLUMN
+from .row_secrets import RowSecrets
 from .shape import refuse
 
 if TYPE_CHECKING:
@@ -53,7 +54,11 @@ class Updating:
         unseen = [f for f in personal if self.access.sight(f) is not Sight.CLEAR]
         for row in rows:
             self._leave_as_shown(row, where, unseen)
-            self._seal(row, where, [f for f in personal if f.writes_sealed and f not in unseen])
+        fields = [f for f in personal if f.writes_sealed and f not in unseen]
+        secrets = RowSecrets(self.connection, self.table, self.access, fields)
+        secrets.find(rows, lambda row, field: self._row_key(where, row, field.name))
+        for row in rows:
+            self._seal(row, where, secrets, fields)
         if sealed:
             keys = [self._row_key(where, row, f"{self.table.name}.{sealed[0]}") for row in rows]
             seal_changed_rows(self.connection, self.table, self.access, rows, keys)
@@ -110,7 +115,9 @@ class Updating:
         bare._values = type(statement._values)(stay) if stay else None  # noqa: SLF001
         return bare, [{**moved, **row} for row in (rows or [{}])]
 
-    def _seal(self, row: dict[str, Any], where: dict[str, BindParameter[Any]], fields: list[Field]) -> None:
+    def _seal(
+        self, row: dict[str, Any], where: dict[str, BindParameter[Any]], secrets: RowSecrets, fields: list[Field]
+    ) -> None:
         """4. Seal each value for the row that the WHERE names."""
         key: list[str] | None = None
         for field in fields:
@@ -118,7 +125,9 @@ class Updating:
                 continue
             if key is None and (field.sealed or self._names_row(where)):
                 key = self._row_key(where, row, field.name)
-            store(self.access, field, key, row)
+            if key is not None and secrets.left_as_erased(field, key, row):
+                continue
+            store(self.access, field, key, row, secrets.of(key))
 
     def _leave_as_shown(self, row: dict[str, Any], where: dict[str, BindParameter[Any]], fields: list[Field]) -> None:
         """3. Columns that this access does not see in clear: what was shown may be written back, which changes nothing.

@@ -15,6 +15,7 @@ from .column_types import Sealed, Search, SearchToken
 from .shape import refuse
 
 if TYPE_CHECKING:
+    from ..encryption.subject_sealing import Secret
     from .access import Access
     from .fields import Field, Protected
 
@@ -93,17 +94,23 @@ def client_default(connection: Connection, column: Column[Any], row: dict[str, A
     return EXPRESSION
 
 
-def seal(access: Access, field: Field, key: list[str], value: Any) -> Sealed | None:
-    """``value`` sealed for its field and row under the access's tenant. NULL stays NULL."""
+def seal(access: Access, field: Field, key: list[str], value: Any, secret: Secret | None) -> Sealed | None:
+    """``value`` sealed for its field and row under the access's tenant, and its subject's secret. NULL stays NULL."""
     if value is None and not field.seals_none:
         return None
     place = field.place(key) if field.table.bound_to_row else field.prefix
-    return Sealed(access.cipher.seal(field.id, place, field.codec.encode(value)))
+    encoded = field.codec.encode(value)
+    if secret is not None and field.by_subject:
+        return Sealed(access.cipher.seal_for(secret, field.id, place, encoded))
+    return Sealed(access.cipher.seal(field.id, place, encoded))
 
 
-def store(access: Access, field: Field, key: list[str] | None, row: dict[str, Any]) -> None:
+def store(
+    access: Access, field: Field, key: list[str] | None, row: dict[str, Any], secret: Secret | None = None
+) -> None:
     """Put into ``row`` what is stored for the value that stands there: its envelope, its tokens, itself.
 
+    ``secret``: of the row's subject; None where it is about nobody.
     ``key`` is None where the row is not known. While the plain column is still the one that is read, a value that
     cannot be sealed is stored plain only, and what stood sealed beside it goes: it is to be sealed by `amanah encrypt`.
     """
@@ -116,7 +123,7 @@ def store(access: Access, field: Field, key: list[str] | None, row: dict[str, An
             if field.sealed:
                 refuse(SealedWriteRefused(field=field.name, detail="its value is an SQL expression"))
         elif key is not None:
-            envelope = seal(access, field, key, value)
+            envelope = seal(access, field, key, value, secret)
             if value is not None and field.search:
                 tokens = Search(field).tokens(value)
     except InvalidInput:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, or_, select, type_coerce
+from sqlalchemy import LargeBinary, and_, case, func, literal, null, or_, select, type_coerce
+from sqlalchemy import cast as sql_cast
 
 from ..adoption.sealing_tables import Raw, Stored, owner_text
-from ..encryption.envelope import VERSION_END
+from ..encryption.envelope import OVERWRITTEN, VERSION_END
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,11 +40,20 @@ class Envelopes(Stored):
     def wanting(self, field: Field) -> ColumnElement[bool]:
         """There is an envelope, and it is under another key, or in another format, than a new one would be."""
         newest = type_coerce(self._newest[field.name], Raw())
-        return and_(self.envelope(field).is_not(None), self.begin(field) != newest)
+        return and_(self.sealed(field), self.begin(field) != newest)
 
     def begin(self, field: Field) -> ColumnElement[Any]:
-        """The first five bytes."""
-        return func.substr(self.seen(field), 1, VERSION_END, type_=Raw())
+        """The first five bytes; NULL where there is no envelope (any more).
+
+        In a row that is about nobody a value has the other format, and is told by its key version alone.
+        """
+        seen = self.seen(field)
+        begin: ColumnElement[Any] = func.substr(seen, 1, VERSION_END, type_=Raw())
+        if field.by_subject:
+            version = func.substr(seen, 2, VERSION_END - 1, type_=Raw())
+            about_nobody = sql_cast(literal(OVERWRITTEN, Raw()).op("||")(version), LargeBinary)
+            begin = case((self.subject().is_(None), type_coerce(about_nobody, Raw())), else_=begin)
+        return case((self.sealed(field), begin), else_=null())
 
 
 class Census:

@@ -38,7 +38,7 @@ from .row_seals import move_row_seals, with_row_seals
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import Engine
+    from sqlalchemy import ColumnElement, Engine
 
     from ..adoption.sealing_work import Watcher
     from ..guard import Guard
@@ -137,7 +137,7 @@ def _settled(
         guard.keyring.forget(tenant)
         version = guard.keyring.cipher(tenant).sealing_version
         if last is None or version >= last.version:
-            return {one.name: Cells(guard, one, tenant, engine.dialect).begin for one in fields}
+            return {one.name: Cells(guard, one, tenant, engine).begin for one in fields}
         settles = guard.keyring.settles_at(last.created_at)
         if wait is None:
             raise KeyNotSettled(tenant=tenant, version=last.version, when=moment(settles))
@@ -189,7 +189,10 @@ class _Moving:
     def run(self, progress: Watcher) -> Counter[str]:
         """How many values were moved, by field."""
         moved: Counter[str] = Counter()
-        what = [case((self.stored.wanting(one), self.stored.seen(one)), else_=null()) for one in self.stored.fields]
+        what: list[ColumnElement[Any]] = [
+            case((self.stored.wanting(one), self.stored.seen(one)), else_=null()) for one in self.stored.fields
+        ]
+        what.append(self.stored.subject())
         for number in range(PASSES):
             lost = 0
             for rows in pages(self.engine, self.stored, self.tenant, self.stored.wanting, what, self.batch):
@@ -206,13 +209,18 @@ class _Moving:
 
     def _sealed(self, rows: Sequence[Any]) -> list[Swap]:
         stored, size = self.stored, len(self.stored.keys)
-        cells = [Cells(self.guard, one, self.tenant, self.engine.dialect) for one in stored.fields]
+        cells = [Cells(self.guard, one, self.tenant, self.engine) for one in stored.fields]
+        subjects = [stored.subject_text(row[-1]) for row in rows]
+        for cell in cells:
+            cell.meet(subjects, make=True)
         nothing = (NO_TOKENS,) * len(cells)
         swaps = []
-        for row in rows:
-            key, seen = tuple(row[:size]), tuple(row[size:])
+        for row, subject in zip(rows, subjects, strict=True):
+            key, seen = tuple(row[:size]), tuple(row[size:-1])
             place = stored.row_part(key)
-            made = [None if old is None else one.moved(place, old) for one, old in zip(cells, seen, strict=True)]
+            made = [
+                None if old is None else one.moved(place, old, subject) for one, old in zip(cells, seen, strict=True)
+            ]
             for one, old, new in zip(stored.fields, seen, made, strict=True):
                 if old is not None and new is None:
                     self._leave(one, key)

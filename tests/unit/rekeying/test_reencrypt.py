@@ -39,7 +39,7 @@ def test_every_value_is_moved_to_the_newest_key(books):
     assert all(one.whole for one in found.values())
     assert found["customer.phone"].moved == 3
     stored = books.stored("SELECT name, phone, email FROM customer")
-    assert all(bytes(value).startswith(NEWEST) for row in stored for value in row if value is not None)
+    assert all(bytes(value)[1:5] == NEWEST[1:5] for row in stored for value in row if value is not None)
     assert phones(books) == before
     with books.session() as session:
         c = books.m.Customer

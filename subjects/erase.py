@@ -1,0 +1,154 @@
+"""Erasing a subject: its secret is destroyed, and what was never under it is overwritten.
+
+1. A line in the ledger outside the database, durable, so that a restored backup can be told again.
+2. In one transaction: the tombstone in place of the secret; search tokens cleared; envelopes overwritten (those from
+   before the table had subjects are not under the secret); values that stand plain (governed columns, columns on their
+   way to being sealed) emptied; the entry in the tenant's trail. Held columns are left: they are sealed under the
+   tenant's key.
+3. On SQLite what was overwritten is taken out of the write-ahead log, too.
+
+Killed at any point it is run again: a line without its transaction is found by `replay`, and the transaction is whole
+or nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, func, literal, null, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..adoption.sealing_tables import Raw, Stored, inner_type
+from ..adoption.sealing_targets import engine_for
+from ..audit.entries import Entry, What, new_event_id, now_us
+from ..audit.staging import stage
+from ..encryption.envelope import OVERWRITTEN
+from ..encryption.models import subject as subject_table
+from ..encryption.netstrings import netstring
+from ..errors import SubjectUnknown
+from ..middleware.erased import SHOWN
+from ..middleware.subjects import TOMBSTONE
+from .certificate import Certificate
+from .epochs import dark_on
+from .ledger import Erasure, Ledger
+from .plan import kinds, plan, rows_about, tables_about
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection
+
+    from ..guard import Guard
+    from ..middleware.fields import Field, Protected
+    from .plan import Plan
+
+
+def plan_of(guard: Guard, tenant: str, kind: str, subject: str) -> Plan:
+    """What `erase` would do. Raises `SubjectUnknown` where there is nobody of that kind and id."""
+    with engine_for(guard) as engine, engine.connect() as connection:
+        found = plan(guard, connection, tenant, kind, subject)
+    if kind not in kinds(guard) or not found.known:
+        raise SubjectUnknown(subject=f"{kind} {subject}", kinds=", ".join(kinds(guard)) or "-")
+    return found
+
+
+def erase(guard: Guard, made: Plan, *, operator: str, reason: str) -> Certificate:
+    """Carry out ``made``; to repeat it is harmless, and completes one that broke off.
+
+    Raises `LedgerUnwritable` (nothing was done), `KeysUnavailable`, and SQLAlchemy's errors (the ledger then names an
+    erasure that `replay` carries out).
+    """
+    erasure = Erasure(id=new_event_id(), at=now_us(), tenant=made.tenant, kind=made.kind, subject=made.subject)
+    Ledger(guard.settings.erasure_ledger, guard.signer).append(erasure)  # 1
+    return carry_out(guard, erasure, operator=operator, reason=reason, act="subject.erase")
+
+
+def carry_out(guard: Guard, erasure: Erasure, *, operator: str, reason: str, act: str) -> Certificate:
+    """Steps 2 and 3 of an erasure that the ledger names."""
+    tenant, kind, subject = erasure.tenant, erasure.kind, erasure.subject
+    with engine_for(guard) as engine:
+        with engine.begin() as connection:  # 2
+            dark = dark_on(guard, connection, tenant, kind, subject, erasure.at)
+            destroy_secret(connection, tenant, kind, subject, erasure.at)
+            made = plan(guard, connection, tenant, kind, subject)
+            what = []
+            for table in tables_about(guard, kind):
+                reached = _overwrite(connection, table, tenant, subject)
+                columns = tuple(f.column for f in table.fields.values() if f.held is None)
+                if reached and columns:
+                    what.append(What(table.resource, "erase", columns, subjects=(subject,), count=reached))
+            stage(connection, [_entry(guard, erasure, operator, reason, act, tuple(what))])
+        if engine.dialect.name == "sqlite":  # 3
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Certificate.of(made, erasure, dark)
+
+
+def destroy_secret(connection: Connection, tenant: str, kind: str, subject: str, at: int) -> None:
+    """The tombstone in place of the subject's secret, also where there never was one."""
+    insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    gone = {"epoch": None, "wrapped": TOMBSTONE, "erased_at": at}
+    statement = insert(subject_table).values(tenant_id=tenant, kind=kind, subject=subject, created_at=at, **gone)
+    columns = subject_table.c
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[columns.tenant_id, columns.kind, columns.subject],
+            set_=gone | {"erased_at": func.coalesce(columns.erased_at, at)},
+        )
+    )
+
+
+def _overwrite(connection: Connection, table: Protected, tenant: str, subject: str) -> int:
+    """Everything of the subject's rows in ``table`` that does not go with the secret; returns how many rows."""
+    fields = [f for f in table.fields.values() if f.held is None]
+    stored = Stored(table, fields, connection.dialect)
+    mine = rows_about(stored, tenant, subject)
+    values: dict[Any, Any] = {}
+    for field in fields:
+        if field.writes_plain:
+            values[stored.plain(field)] = _emptied(stored, field)
+        if field.writes_sealed:
+            envelope = stored.envelope(field)
+            values[envelope] = case((envelope.is_(None), null()), else_=literal(OVERWRITTEN, Raw()))
+        if field.search:
+            for name in field.columns:
+                if name not in (field.column, field.sealed_column):
+                    values[stored.table.c[name]] = null()
+    if not values:
+        return int(connection.execute(select(func.count()).select_from(stored.table).where(mine)).scalar_one())
+    return int(connection.execute(update(stored.table).where(mine).values(values)).rowcount)
+
+
+def _emptied(stored: Stored, field: Field) -> ColumnElement[Any]:
+    """NULL; where the column takes none, a text says so, and other kinds take what stands for a withheld value."""
+    plain = stored.plain(field)
+    if not field.required:
+        return null()
+    kind = inner_type(field)
+    standin: Any = field.standin
+    if kind.python_type is str:
+        longest = getattr(kind, "length", None)
+        standin = SHOWN if longest is None or longest >= len(SHOWN) else "-"
+    return case((plain.is_(None), null()), else_=literal(standin, kind))
+
+
+def _entry(guard: Guard, erasure: Erasure, operator: str, reason: str, act: str, what: tuple[What, ...]) -> Entry:
+    """What the tenant's trail keeps. The reason is sealed, as reasons are."""
+    event = new_event_id()
+    place = netstring("trail.reason", event)
+    sealed = guard.keyring.cipher(erasure.tenant).seal("trail.reason", place, reason.encode())
+    return Entry(
+        id=event,
+        at=now_us(),
+        tenant=erasure.tenant,
+        access=new_event_id(),
+        kind="admin",
+        actor=operator,
+        actor_kind="operator",
+        outcome="committed",
+        what=what,
+        sealed={"reason": base64.b64encode(sealed).decode()},
+        detail={"act": act, "kind": erasure.kind, "subject": erasure.subject, "ledger": erasure.id},
+    )
+
+
+__all__ = ["carry_out", "destroy_secret", "erase", "plan_of"]
