@@ -1097,6 +1097,15 @@ class SubjectUnknown(InvalidInput):
     remedy = N_("Look up the number in the application: it is the person's key there.")
 
 
+class RowNotThere(InvalidInput):
+    """The row that was to be resealed is not there, not the tenant's, or was changed meanwhile."""
+
+    code = "row-not-there"
+    what = N_("No row of {resource} was moved.")
+    why = N_("There is no such row of this organisation, or somebody changed it meanwhile.")
+    remedy = N_("Look it up again, then try once more.")
+
+
 # -- reporting copies -------------------------------------------------------------------------------------------------
 
 

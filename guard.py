@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import warnings
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from .access_policies.policies import Policies
 from .audit.checkpoints import SignerKey
@@ -21,8 +22,8 @@ from .audit.writer import TrailWriter
 from .database import PLATFORM, own_engine, own_url, trail_url
 from .encryption.file_provider import FileKeyProvider
 from .encryption.keyring import Keyring
-from .errors import ConfigurationError, DeclarationError
-from .middleware.access import Actor
+from .errors import ConfigurationError, DeclarationError, InvalidInput
+from .middleware.access import Actor, require
 from .middleware.admission import Admission
 from .middleware.application import create_keys, deployed, has_keys
 from .middleware.asgi import AmanahMiddleware
@@ -41,6 +42,7 @@ from .middleware.observing import Observing
 from .middleware.observing_gate import ObservingGate
 from .middleware.posture import EVERYTHING, Posture, take_up
 from .middleware.report_text import read_report
+from .middleware.reseal import Resealing
 from .middleware.resuming import Resuming
 from .middleware.routes import RouteTable
 from .middleware.running import Running
@@ -141,6 +143,7 @@ class Guard:
             if observing is None or self.notebook is None
             else ObservingGate(self.register, staging, observing, self.notebook)
         )
+        self._gate = gate
         for one in app_engines:
             gate.protect(one)
 
@@ -300,6 +303,25 @@ class Guard:
         admission, and `Unavailable`.
         """
         return JobAccess(lambda: self.resuming.take(text, roles), self.writer)
+
+    def reseal(self, place: Session | Connection, table: str, *, key: Mapping[str, Any], to: Mapping[str, Any]) -> None:
+        """Move the row of ``table`` with that ``key`` to another subject or another key: set ``to``, sealing it anew.
+
+        In the transaction of ``place``, under the current access, which must be allowed to update the resource. What
+        the Session holds of the row is out of date then: refresh it. From an AsyncSession: ``run_sync``.
+
+        Raises `Forbidden`, `RowNotThere`, `SubjectErased`, `InvalidInput` for columns that are neither, and what
+        opening raises.
+        """
+        protected = self.register.by_name(table)
+        if protected is None:
+            raise InvalidInput(detail=f"there is no protected table {table!r:.80}")
+        access = require(protected.resource)
+        access.demand(protected.resource, "update")
+        if isinstance(place, Session):
+            place.flush()
+        connection = place.connection() if isinstance(place, Session) else place
+        self._gate.changed(connection, access, Resealing(connection, protected, access.cipher).move(key, to))
 
     # -- administration ----------------------------------------------------------------------------------------------
 

@@ -126,6 +126,8 @@ class Stored:
 
     def filled(self, field: Field) -> ColumnElement[bool]:
         """There is a value, plain or sealed."""
+        if field.sealed_column == field.column:
+            return self.sealed(field) if field.writes_sealed else self.plain(field).is_not(None)
         return or_(self.plain(field).is_not(None), self.sealed(field))
 
     def sealed(self, field: Field) -> ColumnElement[bool]:

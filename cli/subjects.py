@@ -11,6 +11,7 @@ import typer
 from ..i18n import N_
 from ..subjects.erase import erase as carry_out
 from ..subjects.erase import plan_of
+from ..subjects.merge import merge
 from ..subjects.replay import replay
 from .options import TYPER, WRONG, AsJson
 from .terminal import print_json
@@ -90,6 +91,33 @@ def _replay(ctx: typer.Context, as_json: AsJson = False) -> None:
         desk.say(N_("{count} erasures repeated."), count=sum(done is not None for _, done in found))
     if any(done is None for _, done in found):
         raise typer.Exit(WRONG)
+
+
+@commands.command("merge")
+def _merge(
+    ctx: typer.Context,
+    kind: Kind,
+    subject: Id,
+    into: Annotated[str, typer.Argument(metavar="INTO", help="The key that stays.")],
+    tenant: Tenant = None,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the trail, sealed.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Two numbers are one person: what is about the first is sealed anew as being about the second."""
+    desk: Desk = ctx.obj
+    _ = desk.guard, desk.engines
+    whose = desk.known(_whose(desk, tenant))
+    if not reason.strip():
+        raise typer.BadParameter(desk.text(N_("say why: --reason")), param_hint="--reason")
+    question = desk.text(N_("Make {source} and {target} one person?"), source=subject, target=into)
+    if not yes and not typer.confirm(question):
+        raise typer.Abort
+    moved = merge(desk.guard, whose, kind, subject, into, operator=desk.operator, reason=reason)
+    for table, count in sorted(moved.items()):
+        desk.say(N_("{table}: {count} rows moved."), table=table, count=count)
+    desk.say(
+        N_("The row of {source} itself is still there: delete it in the application, or erase it."), source=subject
+    )
 
 
 def _whose(desk: Desk, tenant: str | None) -> str:

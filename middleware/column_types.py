@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import LargeBinary
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator
 
 from ..errors import DeclarationError, SealedWriteRefused
@@ -43,6 +45,30 @@ def envelopes_only(name: str, dialect: Dialect) -> Callable[[Any], Any]:
         return finish(value) if finish else bytes(value)
 
     return process
+
+
+class StoredEnvelope(ColumnElement[Any]):
+    """The envelope of a field as it is stored, for Amanah's own statements: rendered by the guard's compiler only."""
+
+    __visit_name__ = "amanah_envelope"
+    inherit_cache = False
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.column: Any = field.table.table.c[field.column]
+        self.type: Any = LargeBinary()
+
+    @property
+    def _from_objects(self) -> list[Any]:
+        return list(self.column._from_objects)  # noqa: SLF001 - SQLAlchemy asks which table it is of
+
+
+@compiles(StoredEnvelope)
+def _render(element: StoredEnvelope, compiler: Any, **kw: Any) -> str:
+    """By the guard's compiler behind the wall; by Amanah's own engine as the column that it is."""
+    guarded = getattr(compiler, "visit_amanah_envelope", None)
+    bare = element.field.table.table.c[element.field.sealed_column]
+    return str(guarded(element, **kw) if guarded else compiler.process(bare, **kw))
 
 
 class Sibling(TypeDecorator[Any]):

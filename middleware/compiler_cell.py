@@ -11,11 +11,12 @@ from ..errors import SealedUseRefused
 from .compiler_state import Compiling, column_kw, is_column, of_table, plain_of
 from .shape import refuse
 from .slots import mark
-from .subjects import NOTHING
+from .subjects import NOTHING, VALUE
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
 
+    from .column_types import StoredEnvelope
     from .fields import Field, Protected
     from .personal import Bound
 
@@ -100,20 +101,25 @@ class Cell(Compiling):
         if not field.sealed:
             value = _plain_text(field, value, sqlite=sqlite, computed=computed)
         prefix = f"'{field.prefix.decode()}'"
+        sign = VALUE.decode()
         nothing = [f"'{NOTHING.decode()}'"] if field.by_subject and not carried else []
         if not sqlite:
             texts = [_never_null(key_text_sql(text, key, dashes=True), key) for text, key in parts]
             pieces = [f"octet_length({text})::text || ':' || {text} || ','" for text in texts]
             head = " || ".join([prefix, *pieces, *nothing])
             if carried:
-                return f"(convert_to({head}, 'UTF8') || {carried} || coalesce({value}, ''::bytea))"
+                return f"(convert_to({head}, 'UTF8') || {carried} || coalesce('{sign}'::bytea || {value}, ''::bytea))"
             stored = value if field.sealed else f"convert_to({value}::text, 'UTF8')"
             return f"(convert_to({head}, 'UTF8') || {stored})"
         texts = [f"coalesce({key_text_sql(text, key, dashes=False)}, '')" for text, key in parts]
         pieces = [f"length(CAST({text} AS BLOB)) || ':' || {text} || ','" for text in texts]
         if carried:
-            nothing, value = [carried], f"coalesce({value}, '')"
+            nothing, value = [carried], f"coalesce('{sign}' || {value}, '')"
         return f"CAST({' || '.join([prefix, *pieces, *nothing])} || {value} AS BLOB)"
+
+    def visit_amanah_envelope(self, element: StoredEnvelope, **kw: Any) -> str:
+        """For Amanah's own statements."""
+        return self._neighbour(element.column, element.field.sealed_column, kw)
 
     def _stored(self, field: Field, column: Any, kw: dict[str, Any]) -> str:
         """What the database holds for ``column``. A subquery has passed it on under the column's own name."""

@@ -243,6 +243,12 @@ class Gate:
                 columns = shape.columns
                 pending.add(access, What(resource, action, columns, rows=rows, subjects=subjects, count=count))
 
+    def changed(self, connection: Connection, access: Access, what: What) -> None:
+        """Take in a change that Amanah itself made in the application's transaction."""
+        if autocommits(connection):
+            refuse(AutocommitRefused())
+        self._of(connection).add(access, what)
+
     # -- what was written ------------------------------------------------------------------------------------
 
     def after_cursor_execute(

@@ -21,12 +21,12 @@ from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
 
 from ..encryption.envelope import SUBJECT_FORMAT
 from ..encryption.netstrings import after
-from ..errors import DeclarationError, EngineUnprotected, ObservingEnded, SealedWriteRefused
+from ..errors import DeclarationError, EngineUnprotected, ObservingEnded, SealedWriteRefused, Tampered
 from .access import Sight, require
 from .column_types import envelopes_only
 from .pseudonyms import PREFIX as PSEUDONYMS
 from .siblings import STEPS
-from .subjects import ERASED, NOTHING, Sign
+from .subjects import ERASED, NOTHING, VALUE, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,6 +184,7 @@ class Personal(TypeDecorator[Any]):
 
 _MUTABLE = frozenset({dict, list})
 _BYTES = (bytes, memoryview, bytearray)
+_OF_SUBJECT = bytes((SUBJECT_FORMAT,))
 
 
 def cell_opener(register: Register) -> Callable[[Any], Any]:
@@ -213,9 +214,10 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:
         row = table.row_at(data, start)
         end = start + len(row.head)
         if field.by_subject:
-            end = _meet_subject(access, row, data, end)
-            if end == len(data):  # the value is NULL; the cell is there for what it carries
+            begin = _meet_subject(access, row, data, end)
+            if begin is None:  # the value is NULL; the cell is there for what it carries
                 return None
+            end = begin
         payload = data[end:]
         sight = access.sight(field)
         if sight is Sight.WITHHELD:
@@ -237,13 +239,17 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:
     return process
 
 
-def _meet_subject(access: Access, row: Row, data: bytes, position: int) -> int:
-    """Take up the secret that a cell may carry at ``position``; returns the position behind it."""
+def _meet_subject(access: Access, row: Row, data: bytes, position: int) -> int | None:
+    """Take up the secret that a cell may carry at ``position``; returns where its value begins, None for NULL."""
     if data.startswith(NOTHING, position):
         return position + len(NOTHING)
     carried, end = after(data, position)
     access.subjects.meet(row.who, carried)
-    return end
+    if end == len(data):
+        return None
+    if not data.startswith(VALUE, end):
+        raise Tampered
+    return end + len(VALUE)
 
 
 def _opened_of_subject(access: Access, field: Field, row: Row, place: bytes, envelope: bytes) -> bytes:
@@ -251,7 +257,7 @@ def _opened_of_subject(access: Access, field: Field, row: Row, place: bytes, env
     secret = access.subjects.secret(access.cipher, row.who)
     if isinstance(secret, Sign):
         return secret
-    if envelope[0] != SUBJECT_FORMAT:  # of a row that is about nobody, or sealed before its table had subjects
+    if envelope[:1] != _OF_SUBJECT:  # of a row that is about nobody, or sealed before its table had subjects
         return access.cipher.open(field.id, place, envelope)
     if secret is None:
         access.subjects.refuse(row.who)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import LargeBinary, and_, bindparam, or_, select, type_coerce
+from sqlalchemy import and_, bindparam, or_, select
 
 from ..errors import SubjectErased
-from .column_types import Sealed
+from .column_types import Sealed, StoredEnvelope
 from .fields import key_text
 from .keys import INTERNAL
 from .parent_rows import owned
@@ -77,8 +77,7 @@ class RowSecrets:
         if field.writes_plain:
             refuse(SubjectErased(subject=f"{self._table.subject_kind} {subject}"))
         del row[column.key]
-        envelope = type_coerce(self._table.table.c[field.sealed_column], LargeBinary)
-        query = select(envelope).where(self._named([tuple(key)]), self._owned())
+        query = select(StoredEnvelope(field)).where(self._named([tuple(key)]), self._owned())
         stored = self._connection.execute(query, execution_options=_OURS).scalar()
         row[field.sealed_column] = None if stored is None else Sealed(stored)
         if field.search:

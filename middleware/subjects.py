@@ -41,6 +41,8 @@ TOMBSTONE: Final = netstring(ERASED)
 """What stands in the table of secrets for a subject that was erased."""
 NOTHING: Final = netstring(b"")
 """Carried by all cells of a row but the first."""
+VALUE: Final = b"+"
+"""Behind what the first cell carries: there is a value. Nothing at all stands for NULL."""
 
 Who = tuple[str, str]
 """A subject: of which kind, and its id as text."""
@@ -158,4 +160,4 @@ def _made(connection: Connection, cipher: TenantCipher, kind: str, subjects: lis
     return made if reached == len(rows) else _stored(connection, cipher, kind, subjects)
 
 
-__all__ = ["ERASED", "MISSING", "NOTHING", "TOMBSTONE", "Sign", "SubjectSecrets", "Who", "secrets_for"]
+__all__ = ["ERASED", "MISSING", "NOTHING", "TOMBSTONE", "VALUE", "Sign", "SubjectSecrets", "Who", "secrets_for"]

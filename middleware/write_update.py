@@ -56,7 +56,8 @@ class Updating:
             self._leave_as_shown(row, where, unseen)
         fields = [f for f in personal if f.writes_sealed and f not in unseen]
         secrets = RowSecrets(self.connection, self.table, self.access, fields)
-        secrets.find(rows, lambda row, field: self._row_key(where, row, field.name))
+        if self._names_row(where) or any(f.sealed for f in fields):
+            secrets.find(rows, lambda row, field: self._row_key(where, row, field.name))
         for row in rows:
             self._seal(row, where, secrets, fields)
         if sealed:

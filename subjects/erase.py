@@ -13,7 +13,6 @@ or nothing.
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, literal, null, select, update
@@ -21,15 +20,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..adoption.sealing_tables import Raw, Stored, inner_type
 from ..adoption.sealing_targets import engine_for
-from ..audit.entries import Entry, What, new_event_id, now_us
-from ..audit.staging import stage
+from ..audit.entries import What, new_event_id, now_us
 from ..encryption.envelope import OVERWRITTEN
 from ..encryption.models import subject as subject_table
-from ..encryption.netstrings import netstring
 from ..errors import SubjectUnknown
 from ..middleware.erased import SHOWN
 from ..middleware.subjects import TOMBSTONE
 from .certificate import Certificate
+from .entry import act_entry
 from .epochs import dark_on
 from .ledger import Erasure, Ledger
 from .plan import kinds, plan, rows_about, tables_about
@@ -76,7 +74,8 @@ def carry_out(guard: Guard, erasure: Erasure, *, operator: str, reason: str, act
                 columns = tuple(f.column for f in table.fields.values() if f.held is None)
                 if reached and columns:
                     what.append(What(table.resource, "erase", columns, subjects=(subject,), count=reached))
-            stage(connection, [_entry(guard, erasure, operator, reason, act, tuple(what))])
+            detail = {"act": act, "kind": kind, "subject": subject, "ledger": erasure.id}
+            act_entry(guard, connection, tenant, operator, reason, detail, what)
         if engine.dialect.name == "sqlite":  # 3
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -129,26 +128,6 @@ def _emptied(stored: Stored, field: Field) -> ColumnElement[Any]:
         longest = getattr(kind, "length", None)
         standin = SHOWN if longest is None or longest >= len(SHOWN) else "-"
     return case((plain.is_(None), null()), else_=literal(standin, kind))
-
-
-def _entry(guard: Guard, erasure: Erasure, operator: str, reason: str, act: str, what: tuple[What, ...]) -> Entry:
-    """What the tenant's trail keeps. The reason is sealed, as reasons are."""
-    event = new_event_id()
-    place = netstring("trail.reason", event)
-    sealed = guard.keyring.cipher(erasure.tenant).seal("trail.reason", place, reason.encode())
-    return Entry(
-        id=event,
-        at=now_us(),
-        tenant=erasure.tenant,
-        access=new_event_id(),
-        kind="admin",
-        actor=operator,
-        actor_kind="operator",
-        outcome="committed",
-        what=what,
-        sealed={"reason": base64.b64encode(sealed).decode()},
-        detail={"act": act, "kind": erasure.kind, "subject": erasure.subject, "ledger": erasure.id},
-    )
 
 
 __all__ = ["carry_out", "destroy_secret", "erase", "plan_of"]

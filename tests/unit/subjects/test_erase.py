@@ -7,6 +7,7 @@ from sqlalchemy import select, text
 
 from amanah import is_erased
 from amanah.errors import LedgerDamaged, LedgerUnwritable, SubjectErased, SubjectUnknown
+from amanah.rekeying.reencrypt import reencrypt
 from amanah.subjects.erase import erase, plan_of
 from amanah.subjects.ledger import Erasure, Ledger
 from amanah.subjects.replay import outstanding, replay
@@ -80,14 +81,16 @@ def test_backup_erase_restore_the_tables_and_it_is_still_unreadable(clinic: Any)
 def test_a_backup_with_the_secrets_is_told_again_by_the_ledger(clinic: Any) -> None:
     """The whole database comes back: replaying the ledger erases again, once, and says so in the trail."""
     secret = clinic.stored("SELECT wrapped, epoch FROM amanah_subject WHERE subject = '1' AND tenant_id = 'a'")[0]
-    name = clinic.stored("SELECT name FROM patient WHERE id = 1")[0][0]
+    backup = clinic.stored("SELECT name, phone, phone_ix FROM patient WHERE id = 1")[0]
     erased(clinic)
     clinic.stored(
         "UPDATE amanah_subject SET wrapped = :w, epoch = :e, erased_at = NULL WHERE subject = '1' AND tenant_id = 'a'",
         w=secret[0],
         e=secret[1],
     )
-    clinic.stored("UPDATE patient SET name = :n WHERE id = 1", n=name)
+    back = dict(zip("abc", backup, strict=True))
+    clinic.stored("UPDATE patient SET name = :a, phone = :b, phone_ix = :c WHERE id = 1", **back)
+    clinic.stored("UPDATE visit SET complaint = NULL WHERE id = 1")
     assert shown(clinic)[0].name == "Budi"
     with clinic.guard.engine.connect() as connection:
         assert [one.subject for one in outstanding(clinic.guard, connection)] == ["1"]
@@ -197,3 +200,24 @@ def test_sqlite_keeps_nothing_of_it_in_free_pages(clinic: Any) -> None:
     clinic.plain.dispose()
     folder = clinic.guard.settings.checkpoints.parent.parent
     assert not any(secret in file.read_bytes() for file in folder.glob("*.db*"))
+
+
+def test_keys_are_replaced_with_erased_persons_and_rows_about_nobody(clinic: Any) -> None:
+    """Every value that is left is moved to the new key, nothing counts as left, and each reads as before."""
+    erased(clinic)
+    clinic.stored("UPDATE amanah_key SET created_at = created_at - 3600000000")
+    with clinic.guard.engine.begin() as connection:
+        clinic.guard.keyring.rotate_data_key(connection, "a")
+    clinic.stored("UPDATE amanah_key SET created_at = created_at - 3600000000")
+    clinic.guard.keyring.forget("a")
+    found = {f"{one.table}.{one.column}": one for one in reencrypt(clinic.guard, operator="operator:test", tenant="a")}
+    assert {name: (one.moved, one.left) for name, one in found.items() if one.moved} == {
+        "patient.name": (1, 0),
+        "patient.phone": (1, 0),
+        "visit.complaint": (2, 0),
+        "visit.diagnosis": (2, 0),
+    }
+    assert not any(one.left or one.unopened for one in found.values())
+    assert is_erased(shown(clinic)[0].name)
+    assert (shown(clinic)[1].diagnosis, shown(clinic, 9)[1].complaint) == ("flu 1", "walk-in")
+    assert not any(one.moved for one in reencrypt(clinic.guard, operator="operator:test", tenant="a"))

@@ -1,0 +1,128 @@
+"""Moving a row to another subject or key: what no UPDATE may do, because its values are sealed for where they stand.
+
+1. The row as it is, locked until the transaction ends.
+2. Each envelope opened under its old place and subject.
+3. Key and subject set, and every value sealed anew, in one UPDATE.
+
+Nothing that is opened here is shown to anybody.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select, update
+
+from ..audit.entries import What
+from ..encryption.envelope import OVERWRITTEN
+from ..errors import InvalidInput, RowNotThere, SubjectErased
+from .column_types import Sealed, StoredEnvelope
+from .fields import key_text
+from .keys import INTERNAL
+from .parent_rows import owned
+from .subjects import SubjectSecrets, secrets_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+    from ..encryption.cipher import TenantCipher
+    from ..encryption.subject_sealing import Secret
+    from .fields import Field, Protected
+
+_OURS: Final = {"amanah_internal": INTERNAL}
+
+
+def movable(table: Protected) -> set[str]:
+    """The columns of ``table`` that `Resealing.move` may set: its key and its subject, never whose it is.
+
+    Where rows are sealed over their key, that stays.
+    """
+    columns = {*table.key, *filter(None, [table.subject])} - set(filter(None, [table.owner_column]))
+    if table.sealed_rows is not None:
+        columns -= {*table.key, *table.sealed_rows.columns}
+    return columns
+
+
+class Resealing:
+    """Moves rows of one tenant in ``table``, in the connection's transaction. What is done needs a note of its own."""
+
+    def __init__(self, connection: Connection, table: Protected, cipher: TenantCipher) -> None:
+        self._connection, self._table, self._cipher = connection, table, cipher
+        self._columns = table.table.c
+        self._fields = [f for f in table.fields.values() if f.writes_sealed]
+        self._secrets = SubjectSecrets()
+
+    def move(self, key: Mapping[str, Any], to: Mapping[str, Any]) -> What:
+        """Set ``to`` in the row with that ``key``; the tenant's part may be left out. What was done, for the trail.
+
+        Raises `InvalidInput` for other columns, `RowNotThere`, `SubjectErased`, and what opening raises.
+        """
+        table = self._table
+        whole = set(table.key) - set(filter(None, [table.tenant]))
+        if not to or not set(to) <= movable(table) or not whole <= set(key):
+            allowed = ", ".join(sorted(movable(table))) or "-"
+            raise InvalidInput(detail=f"{table.name}: reseal takes the whole key, and may set {allowed}")
+        mine = [owned(table, self._cipher.tenant_id), *(self._columns[n] == key[n] for n in whole)]
+        names = list(dict.fromkeys([*table.key, *filter(None, [table.subject])]))
+        stored = [StoredEnvelope(f) for f in self._fields]
+        query = select(*(self._columns[n] for n in names), *stored).where(*mine)
+        if self._connection.dialect.name == "postgresql":
+            query = query.with_for_update()
+        else:  # a write that changes nothing takes SQLite's one write lock
+            same = {self._columns[n].key: self._columns[n] for n in whole}
+            self._connection.execute(update(table.table).where(*mine).values(same), execution_options=_OURS)
+        found = self._connection.execute(query, execution_options=_OURS).one_or_none()  # 1
+        if found is None:
+            raise RowNotThere(resource=table.resource)
+        now = dict(zip(names, found, strict=False))
+        after = {**now, **to}
+        old, new = (self._key(now), self._secret(now)), (self._key(after), self._secret(after))
+        values: dict[str, Any] = {self._columns[n].key: after[n] for n in to}
+        for field, envelope in zip(self._fields, found[len(names) :], strict=True):
+            if envelope is None or bytes(envelope) == OVERWRITTEN:
+                continue
+            encoded = self._open(field, *old, bytes(envelope))  # 2
+            values[self._columns[field.sealed_column].key] = self._seal(field, *new, encoded)
+        done = self._connection.execute(  # 3
+            update(table.table).where(*mine).values(values), execution_options=_OURS
+        )
+        if done.rowcount != 1:
+            raise RowNotThere(resource=table.resource)
+        subjects = tuple(dict.fromkeys(s for s in (self._subject(now), self._subject(after)) if s is not None))
+        name = table.row_name(dict(zip(table.key, new[0], strict=True)))
+        return What(table.resource, "reseal", tuple(to), rows=(name,), subjects=subjects, count=1)
+
+    def _key(self, row: Mapping[str, Any]) -> list[str]:
+        return [key_text(self._columns[n], row[n]) for n in self._table.key]
+
+    def _subject(self, row: Mapping[str, Any]) -> str | None:
+        name = self._table.subject
+        return None if name is None or row[name] is None else key_text(self._columns[name], row[name])
+
+    def _secret(self, row: Mapping[str, Any]) -> Secret | None:
+        subject = self._subject(row)
+        if subject is None or not any(f.by_subject for f in self._fields):
+            return None
+        kind = self._table.subject_kind
+        found = secrets_for(self._connection, self._secrets, self._cipher, kind, [subject])
+        if subject not in found:
+            raise SubjectErased(subject=f"{kind} {subject}")
+        return found[subject]
+
+    def _place(self, field: Field, key: list[str]) -> bytes:
+        return field.place(key) if self._table.bound_to_row else field.prefix
+
+    def _open(self, field: Field, key: list[str], secret: Secret | None, envelope: bytes) -> bytes:
+        if secret is not None and field.by_subject and envelope[:1] == OVERWRITTEN:
+            return self._cipher.open_for(secret, field.id, self._place(field, key), envelope)
+        return self._cipher.open(field.id, self._place(field, key), envelope)
+
+    def _seal(self, field: Field, key: list[str], secret: Secret | None, encoded: bytes) -> Sealed:
+        if secret is not None and field.by_subject:
+            return Sealed(self._cipher.seal_for(secret, field.id, self._place(field, key), encoded))
+        return Sealed(self._cipher.seal(field.id, self._place(field, key), encoded))
+
+
+__all__ = ["Resealing", "movable"]
