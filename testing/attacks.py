@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from . import on_cells, on_indexes, on_keys, on_rows
+from . import on_cells, on_indexes, on_keys, on_rows, on_secrets
 from .target import SealedNames, sealed_in
 from .verdicts import KnownLimit, NotApplicable
 
@@ -104,6 +104,16 @@ def test_use_another_ticket(amanah_stage: Stage, amanah_column: str) -> None:
     _run(on_rows.use_another_ticket, amanah_stage, amanah_stage.field, amanah_column)
 
 
+def test_forge_secret(amanah_stage: Stage, amanah_column: str) -> None:
+    """Under another person's secret, or none, a value does not open."""
+    _run(on_secrets.forge_secret, amanah_stage, amanah_stage.field, amanah_column)
+
+
+def test_forge_erasure(amanah_stage: Stage, amanah_column: str) -> None:
+    """A person whose erasure somebody put on record reads as erased, and as nothing else."""
+    _run(on_secrets.forge_erasure, amanah_stage, amanah_stage.field, amanah_column)
+
+
 def test_fail_keys(amanah_stage: Stage, amanah_column: str) -> None:
     """When the key service fails in the middle of a flush, no exception, traceback or log line holds a plaintext."""
     _run(on_keys.fail_keys, amanah_stage, amanah_stage.field, amanah_column)
@@ -135,6 +145,8 @@ __all__ = [
     "test_exchange_tokens",
     "test_fail_keys",
     "test_flip_bits",
+    "test_forge_erasure",
+    "test_forge_secret",
     "test_move_row",
     "test_plant_plaintext",
     "test_replay",

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import AmanahError, SealError
 from ..middleware.access import Sight, require
+from ..middleware.erased import is_erased
 from .bare import Bare
 from .verdicts import Leaked, NotApplicable, TooLittleData
 
@@ -97,7 +98,9 @@ class Stage:
                     select(*keys, field.table.table.c[field.column]).order_by(*keys).limit(_ROWS)
                 ).all()
             self._cells[field, tenant] = [
-                Cell(field, tenant, tuple(key), value) for *key, value in rows if value is not None
+                Cell(field, tenant, tuple(key), value)
+                for *key, value in rows
+                if value is not None and not is_erased(value)
             ]
         return self._cells[field, tenant]
 

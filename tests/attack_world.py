@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Date, ForeignKey, LargeBinary, Numeric, String, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from amanah import Personal, declare
+from amanah import Hold, Personal, declare
 from amanah.testing import AttackTarget
 from tests import sql_world, via_world
 
@@ -38,7 +38,9 @@ def models() -> SimpleNamespace:
             Personal(String, category="user.contact.phone_number", search="exact", normalise="phone")
         )
         born: Mapped[dt.date | None] = mapped_column(Personal(Date, category="user.demographic.date_of_birth"))
-        tax: Mapped[str | None] = mapped_column(Personal(String, category="x.user.government_id.tax_id"))
+        tax: Mapped[str | None] = mapped_column(
+            Personal(String, category="x.user.government_id.tax_id", held=Hold(10, "UU KUP art. 28(11)"))
+        )
 
     class Visit(Base):
         __tablename__ = "visit"

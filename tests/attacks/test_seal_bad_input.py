@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from amanah.encryption.envelope import VERSION_END
+from amanah.encryption.envelope import SUBJECT_FORMAT, VERSION_END
 from amanah.errors import (
     AmanahError,
     DeclarationError,
@@ -67,6 +67,7 @@ def test_every_byte_of_a_sealed_value_is_guarded_through_the_orm(cells: Any) -> 
         ("person", "name", 7, m.Person, 7, NAME),
     ):
         envelope = stored(cells, table, column, id_)
+        assert (envelope[0] == SUBJECT_FORMAT) == (table == "customer")
         with cells.session() as session:
             for position in range(0, len(envelope), step):
                 changed = bytearray(envelope)

@@ -12,8 +12,10 @@ from sqlalchemy import String, create_engine
 
 from amanah.encryption.cipher import TenantCipher
 from amanah.encryption.keyring import Keyring
+from amanah.encryption.subject_sealing import Secret
 from amanah.middleware.personal import Personal
-from amanah.testing import on_cells, on_indexes, on_keys, on_rows, plugin
+from amanah.middleware.subjects import SubjectSecrets
+from amanah.testing import on_cells, on_indexes, on_keys, on_rows, on_secrets, plugin
 from amanah.testing.bare import Bare
 from amanah.testing.on_keys import FailingKeys, KeyServiceDown
 from amanah.testing.stage import Stage, telling
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 ATTACKS: dict[str, Callable[[Stage, Any], None]] = {
     name: getattr(module, name)
-    for module in (on_cells, on_indexes, on_keys, on_rows)
+    for module in (on_cells, on_indexes, on_keys, on_rows, on_secrets)
     for name in module.__all__
     if name not in ("FailingKeys", "KeyServiceDown", "edit_row")
 }
@@ -37,6 +39,8 @@ ENDS: dict[str, tuple[str, ...]] = {  # for these columns, in this order
     "replay": ("limit", "n/a", "limit", "limit", "limit"),
     "strip_index": ("passes", "n/a", "passes", "n/a", "n/a"),
     "exchange_tokens": ("passes", "n/a", "passes", "n/a", "n/a"),
+    "forge_secret": ("n/a", "n/a", "passes", "n/a", "n/a"),
+    "forge_erasure": ("n/a", "n/a", "passes", "n/a", "n/a"),
 }
 ELSE = ("passes", "n/a", "passes", "passes", "passes")
 ENDED = {NotApplicable: "n/a", KnownLimit: "limit", Leaked: "leaks"}
@@ -133,8 +137,10 @@ def careless(envelope: bytes) -> bytes:
 
 @pytest.fixture
 def careless_cipher(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cipher that checks neither place nor key nor integrity."""
+    """A cipher that checks neither place nor key nor integrity, and gets along without secrets."""
     monkeypatch.setattr(TenantCipher, "open", lambda _s, _f, _p, envelope: careless(envelope))
+    monkeypatch.setattr(TenantCipher, "open_for", lambda _s, _secret, _f, _p, envelope: careless(envelope))
+    monkeypatch.setattr(SubjectSecrets, "secret", lambda *_: Secret.new())
 
 
 @pytest.mark.parametrize(
@@ -148,6 +154,8 @@ def careless_cipher(monkeypatch: pytest.MonkeyPatch) -> None:
         "truncate",
         "flip_bits",
         "plant_plaintext",
+        "forge_secret",
+        "forge_erasure",
     ],
 )
 def test_a_cipher_that_checks_nothing_is_found(stage: Stage, careless_cipher: None, attack: str) -> None:
@@ -311,6 +319,8 @@ def test_too_little_data_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(stage, "_cells", {(field, "a"): stage.cells(field, "a")[:1]})
     with pytest.raises(TooLittleData, match="in two rows"):
         stage.two(field)
+    with pytest.raises(TooLittleData, match="for two persons"):
+        on_secrets.forge_secret(replace_two(stage, field), field)
     for name in ("visit.status", "nothing.at_all"):
         with pytest.raises(TooLittleData, match="built from the same"):
             stage.field(name)
@@ -319,6 +329,13 @@ def test_too_little_data_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(stage, "_cells", {})
     with pytest.raises(TooLittleData, match="in clear"):
         stage.cells(field, "a")
+
+
+def replace_two(stage: Stage, field: Any) -> Any:
+    """A stage that has one row of that column, and thinks that it is two."""
+    cell = stage._cells[field, "a"][0]
+    stage.two = lambda *_: (cell, cell)  # type: ignore[method-assign]
+    return stage
 
 
 def stage_world_access(stage: Stage, tenant: str) -> Any:
@@ -333,6 +350,7 @@ def test_one_tenant_is_enough_for_a_fixed_one(stage: Stage, monkeypatch: pytest.
     monkeypatch.setattr(stage, "target", replace(stage.target, tenants=("a",)))
     for attack in (on_cells.exchange_tenants, on_rows.move_row, on_rows.use_another_ticket):
         assert end_of(attack, stage, stage.field("patient.born")) == "n/a"
+    assert end_of(on_secrets.forge_secret, stage, stage.field("patient.born")) == "passes"
 
 
 def test_the_names_are_what_the_guard_seals(world: Any) -> None:
