@@ -112,7 +112,7 @@ class Cells:
         if subject is None or not field.by_subject:
             return self._cipher.seal(field.id, place, encoded)
         secret = self._secret(subject)
-        return None if secret is None else self._cipher.seal_for(secret, field.id, place, encoded)
+        return None if secret is None else self._cipher.seal_for(secret, place, encoded)
 
     @property
     def begin(self) -> bytes:
@@ -159,7 +159,7 @@ class Cells:
         secret = None if subject is None or data[:1] != _OF_SUBJECT else self._secret(subject)
         if secret is None:
             return self._cipher.open(field.id, place, data)
-        return self._cipher.open_for(secret, field.id, place, data)
+        return self._cipher.open_for(secret, place, data)
 
     def _secret(self, subject: str) -> Secret | None:
         secret = self._subjects.secret(self._cipher, (self.field.table.subject_kind, subject))

@@ -71,7 +71,7 @@ def pairs() -> dict[str, Pair]:
 
     sealed = bare.encrypt(nonce, VALUE, PLACE), cipher.seal(FIELD, PLACE, VALUE), cold.seal(1, VALUE, PLACE)
     personal, by_gcm, by_xaes = (
-        cipher.seal_for(secret, FIELD, PLACE, VALUE),
+        cipher.seal_for(secret, PLACE, VALUE),
         gcm.encrypt(VALUE, PLACE),
         xaes.encrypt(VALUE, PLACE),
     )
@@ -81,8 +81,8 @@ def pairs() -> dict[str, Pair]:
         "Amanah, hot": (lambda: cipher.seal(FIELD, PLACE, VALUE), lambda: cipher.open(FIELD, PLACE, sealed[1])),
         "Amanah, cold": (lambda: cold.seal(1, VALUE, PLACE), lambda: cold.open(sealed[2], PLACE)),
         "Amanah, under a subject's key": (
-            lambda: cipher.seal_for(secret, FIELD, PLACE, VALUE),
-            lambda: cipher.open_for(secret, FIELD, PLACE, personal),
+            lambda: cipher.seal_for(secret, PLACE, VALUE),
+            lambda: cipher.open_for(secret, PLACE, personal),
         ),
         "Tink, AES256_GCM": (lambda: gcm.encrypt(VALUE, PLACE), lambda: gcm.decrypt(by_gcm, PLACE)),
         "Tink, XAES_256_GCM": (lambda: xaes.encrypt(VALUE, PLACE), lambda: xaes.decrypt(by_xaes, PLACE)),

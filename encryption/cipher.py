@@ -168,13 +168,13 @@ class TenantCipher(FieldCipher):
 
     # -- subjects --
 
-    def seal_for(self, secret: Secret, field: str, place: bytes, plaintext: bytes) -> bytes:
+    def seal_for(self, secret: Secret, place: bytes, plaintext: bytes) -> bytes:
         """The envelope of ``plaintext`` under the ``secret`` of the person whom it is about, too (format 2)."""
-        return self._by_subject.seal(secret, field, place, plaintext)
+        return self._by_subject.seal(secret, place, plaintext)
 
-    def open_for(self, secret: Secret, field: str, place: bytes, envelope: bytes) -> bytes:
+    def open_for(self, secret: Secret, place: bytes, envelope: bytes) -> bytes:
         """The inverse of `seal_for`. Raises `Tampered`, also for another secret, and what `key` raises."""
-        return self._by_subject.open(secret, field, place, envelope)
+        return self._by_subject.open(secret, place, envelope)
 
     @property
     def epoch(self) -> int:
@@ -196,7 +196,9 @@ class TenantCipher(FieldCipher):
         """The inverse of `wrap_secret`. Raises `Tampered`, and `KeyUnknown` for an epoch whose key is destroyed."""
         if self._secrets is None:
             raise EpochMissing
-        return Secret(self._secrets.open(_PLACE_OF_SECRETS, netstring(kind, subject), wrapped))
+        person = subject.encode()
+        place = b"%d:%b,%d:%b," % (len(kind), kind.encode(), len(person), person)  # netstring(kind, subject), quicker
+        return Secret(self._secrets.open(_PLACE_OF_SECRETS, place, wrapped))
 
 
 def slot_of(version: int) -> int:

@@ -15,7 +15,7 @@ remembered under them.
 
 Format 2, of a value that is sealed under the secret of its subject as well (see amanah.encryption.subject_sealing)::
 
-    1   format and algorithm: 0x02 = AES-256-GCM under a key of field and subject, with a commitment to that key
+    1   format and algorithm: 0x02 = AES-256-GCM under a key of the subject, with a commitment to that key
     4   key version, from 1
     32  commitment
     12  nonce

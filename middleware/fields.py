@@ -183,7 +183,8 @@ class Protected:
     """The seal of its rows, over plaintext columns."""
     _last: Row | None = None
     _carried: tuple[str, ...] | None = None
-    _named: tuple[str, ...] | None = None
+    _layout: tuple[int, tuple[int, ...], int] | None = None
+    """Of what a cell carries: how many parts, which of them name the row, and which is the subject (-1: none)."""
 
     def names(self, name: str) -> bool:
         """Whether the column of that name, in any case, is personal or sealed with its row."""
@@ -246,26 +247,25 @@ class Protected:
         return row
 
     def _read_row(self, data: bytes, start: int) -> Row:
-        parts: dict[str, str] = {}
+        if self._layout is None:
+            carried = self.carried()
+            named = tuple(number for number, name in enumerate(self.key) if name != self.tenant or len(self.key) == 1)
+            self._layout = len(carried), named, -1 if self.subject is None else carried.index(self.subject)
+        count, named, about = self._layout
+        parts: list[str] = []
         position = key_end = start
-        for number, name in enumerate(self.carried(), 1):
+        for number in range(1, count + 1):
             part, position = after(data, position)
-            parts[name] = part.decode()
+            parts.append(part.decode())
             if number == len(self.key):
                 key_end = position
-        subject = parts[self.subject] if self.subject is not None else ""
-        return Row(
-            head=data[start:position],
-            key_size=key_end - start,
-            note=(self, self.row_name(parts), subject),
-            who=(self.subject_kind, subject),
-        )
+        subject = parts[about] if about >= 0 else ""
+        name = parts[named[0]] if len(named) == 1 else "/".join([parts[number] for number in named])
+        return Row(data[start:position], key_end - start, (self, name, subject), (self.subject_kind, subject))
 
     def row_name(self, parts: Mapping[str, str]) -> str:
         """A primary key as the trail writes it: without the tenant, parts joined by "/"."""
-        if self._named is None:
-            self._named = tuple(name for name in self.key if name != self.tenant or len(self.key) == 1)
-        return "/".join([parts[name] for name in self._named])
+        return "/".join([parts[name] for name in self.key if name != self.tenant or len(self.key) == 1])
 
     def key_columns(self) -> tuple[Column[Any], ...]:
         """The Column objects of the primary key, in its order."""

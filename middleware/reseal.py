@@ -116,12 +116,12 @@ class Resealing:
 
     def _open(self, field: Field, key: list[str], secret: Secret | None, envelope: bytes) -> bytes:
         if secret is not None and field.by_subject and envelope[:1] == OVERWRITTEN:
-            return self._cipher.open_for(secret, field.id, self._place(field, key), envelope)
+            return self._cipher.open_for(secret, self._place(field, key), envelope)
         return self._cipher.open(field.id, self._place(field, key), envelope)
 
     def _seal(self, field: Field, key: list[str], secret: Secret | None, encoded: bytes) -> Sealed:
         if secret is not None and field.by_subject:
-            return Sealed(self._cipher.seal_for(secret, field.id, self._place(field, key), encoded))
+            return Sealed(self._cipher.seal_for(secret, self._place(field, key), encoded))
         return Sealed(self._cipher.seal(field.id, self._place(field, key), encoded))
 
 

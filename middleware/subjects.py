@@ -56,22 +56,32 @@ _AT_ONCE: Final = 5_000
 class SubjectSecrets:
     """What one access has met. Bounded; a secret that was dropped is met again with the next row."""
 
-    __slots__ = ("_met", "_writing")
+    __slots__ = ("_last", "_met", "_writing")
 
     def __init__(self) -> None:
         """Start with none."""
         self._met: Remembered[Who, bytes] = Remembered(_REMEMBERED)
+        self._last: tuple[Who | None, Secret | Sign | None] = (None, None)
         self._writing: dict[Who, Secret] = {}
 
     def meet(self, who: Who, carried: bytes) -> None:
         """``carried``: a wrapped secret, or what stands for one that is not there: `ERASED`, `MISSING`."""
         self._met.put(who, _SIGNS.get(carried, carried))
+        self._last = (None, None)
 
     def secret(self, cipher: TenantCipher, who: Who) -> Secret | Sign | None:
         """The secret, or the `Sign` `ERASED`; None where there is none or it was not met.
 
         Raises what `TenantCipher.unwrap_secret` raises.
         """
+        last, found = self._last
+        if last is who:  # the cells of a row come one after the other, with the very same object for their subject
+            return found
+        found = self._secret(cipher, who)
+        self._last = (who, found)  # together: threads that share an access never take one's secret for another's
+        return found
+
+    def _secret(self, cipher: TenantCipher, who: Who) -> Secret | Sign | None:
         met = self._met.get(who)
         if type(met) is Secret or met is ERASED:
             return met
@@ -86,6 +96,7 @@ class SubjectSecrets:
     def write_under(self, secrets: dict[Who, Secret]) -> None:
         """All secrets of the statement that is about to write, for what it returns: not bounded, until the next one."""
         self._writing = secrets
+        self._last = (None, None)
 
     def refuse(self, who: Who) -> NoReturn:
         """Say why there is no secret: raise `SubjectSecretMissing` or `SubjectSecretNotCarried`."""

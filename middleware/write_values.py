@@ -101,7 +101,7 @@ def seal(access: Access, field: Field, key: list[str], value: Any, secret: Secre
     place = field.place(key) if field.table.bound_to_row else field.prefix
     encoded = field.codec.encode(value)
     if secret is not None and field.by_subject:
-        return Sealed(access.cipher.seal_for(secret, field.id, place, encoded))
+        return Sealed(access.cipher.seal_for(secret, place, encoded))
     return Sealed(access.cipher.seal(field.id, place, encoded))
 
 

@@ -122,8 +122,8 @@ def remember(patch: pytest.MonkeyPatch) -> None:
         SEEN[envelope := seal(self, field, place, plaintext)] = plaintext
         return envelope
 
-    def sealed_for(self: Any, secret: Any, field: str, place: bytes, plaintext: bytes) -> bytes:
-        SEEN[envelope := seal_for(self, secret, field, place, plaintext)] = plaintext
+    def sealed_for(self: Any, secret: Any, place: bytes, plaintext: bytes) -> bytes:
+        SEEN[envelope := seal_for(self, secret, place, plaintext)] = plaintext
         return envelope
 
     patch.setattr(TenantCipher, "seal", sealed)
@@ -139,7 +139,7 @@ def careless(envelope: bytes) -> bytes:
 def careless_cipher(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cipher that checks neither place nor key nor integrity, and gets along without secrets."""
     monkeypatch.setattr(TenantCipher, "open", lambda _s, _f, _p, envelope: careless(envelope))
-    monkeypatch.setattr(TenantCipher, "open_for", lambda _s, _secret, _f, _p, envelope: careless(envelope))
+    monkeypatch.setattr(TenantCipher, "open_for", lambda _s, _secret, _p, envelope: careless(envelope))
     monkeypatch.setattr(SubjectSecrets, "secret", lambda *_: Secret.new())
 
 
