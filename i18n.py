@@ -151,7 +151,8 @@ def number_text(value: float | Decimal, locale: str) -> str:
 
 def money_text(value: float | Decimal, locale: str, currency: str = "IDR") -> str:
     """An amount of money with its currency, by the language's custom; ``currency`` is an ISO 4217 code."""
-    return format_currency(value, currency, locale=_known(locale))
+    # Babel releases differ about the hundredths of rupiah: invoices have them.
+    return format_currency(value, currency, locale=_known(locale), currency_digits=currency != "IDR")
 
 
 def _known(locale: str) -> str:

@@ -70,7 +70,9 @@ class Cell(Compiling):
         The other cells of the row are opened by it, too; "" for them, and for a field that needs none. ``alone``: the
         cell is read without the others of its row.
         """
-        if not field.by_subject or self.isinsert:  # what an INSERT returns was sealed under secrets just met
+        if (
+            not (field.by_subject and field.sealed) or self.isinsert
+        ):  # what an INSERT returns was sealed under secrets just met
             return ""
         source = hash(column.table)
         if source in self._carrying[-1] and not alone:
@@ -102,7 +104,7 @@ class Cell(Compiling):
             value = _plain_text(field, value, sqlite=sqlite, computed=computed)
         prefix = f"'{field.prefix.decode()}'"
         sign = VALUE.decode()
-        nothing = [f"'{NOTHING.decode()}'"] if field.by_subject and not carried else []
+        nothing = [f"'{NOTHING.decode()}'"] if field.by_subject and field.sealed and not carried else []
         if not sqlite:
             texts = [_never_null(key_text_sql(text, key, dashes=True), key) for text, key in parts]
             pieces = [f"octet_length({text})::text || ':' || {text} || ','" for text in texts]

@@ -215,7 +215,7 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:  # noqa: C901 - the
         start = len(field.prefix)
         row = table.row_at(data, start)
         end = start + len(row.head)
-        if field.by_subject:
+        if field.by_subject and field.sealed:
             if data.startswith(NOTHING, end):
                 end += _NOTHING_SIZE
             else:

@@ -24,6 +24,8 @@ SHIPPED = (
     "encryption",
     "locale",
     "middleware",
+    "rekeying",
+    "subjects",
     "tenants",
     "testing",
 )

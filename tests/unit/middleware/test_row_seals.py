@@ -201,9 +201,9 @@ def test_an_upsert_that_sets_a_sealed_column_is_refused(till: Any) -> None:
     upsert = dialect.insert(m.Bill.__table__).values(**row)
     clash = ["tenant_id", "id"]
     with till.session() as session, pytest.raises(SealedWriteRefused):
-        session.execute(upsert.on_conflict_do_update(clash, set_={"total": 1}))
+        session.execute(upsert.on_conflict_do_update(index_elements=clash, set_={"total": 1}))
     with till.session() as session:
-        session.execute(upsert.on_conflict_do_update(clash, set_={"note": "x"}))
+        session.execute(upsert.on_conflict_do_update(index_elements=clash, set_={"note": "x"}))
         session.execute(upsert.on_conflict_do_nothing())
         assert session.get(m.Bill, ("a", "one")).total == Decimal(5)
 
