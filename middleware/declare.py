@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
+_RESERVED = ("trail.", "amanah_")
+"""What the trail's sealed fields and Amanah's own tables are called to the cipher: a retired key opens the former."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,10 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
     )
     if not _IDENTIFIER.fullmatch(bound.identifier or label):
         raise DeclarationError(detail=f"{label}: give it an id= of ASCII letters, digits, dots, dashes and underscores")
+    for word, name in (("id", bound.identifier or label), ("domain", bound.domain or bound.identifier or label)):
+        if name.lower().startswith(_RESERVED):
+            wanted = f"{label}: give it another {word}=: names that begin with {' or '.join(_RESERVED)} are Amanah's own"
+            raise DeclarationError(detail=wanted)
     bound.field = Field(
         id=bound.identifier or label,
         name=label,

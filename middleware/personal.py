@@ -11,6 +11,7 @@ Writing: a sealed column takes `Sealed` bytes only. They are made by the SQL gat
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import LargeBinary
@@ -19,13 +20,15 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
 
+from ..audit.entries import What
 from ..encryption.envelope import SUBJECT_FORMAT
 from ..encryption.netstrings import after
 from ..encryption.subject_sealing import Secret
-from ..errors import DeclarationError, EngineUnprotected, ObservingEnded, SealedWriteRefused, Tampered
+from ..errors import DeclarationError, EngineUnprotected, ObservingEnded, SealedWriteRefused, SealError, Tampered
 from .access import Sight, require
 from .column_types import envelopes_only
 from .pseudonyms import PREFIX as PSEUDONYMS
+from .shape import refuse
 from .siblings import STEPS
 from .subjects import ERASED, NOTHING, VALUE, Sign
 
@@ -207,41 +210,65 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:  # noqa: C901 - the
             data = bytes(cell)
         else:
             raise EngineUnprotected
-        field = known
-        if field is None or not data.startswith(field.prefix):
-            field = known = register.field(after(data, 0)[0])
-        table = field.table
-        access = require(table.resource)
-        start = len(field.prefix)
-        row = table.row_at(data, start)
-        end = start + len(row.head)
-        if field.by_subject and field.sealed:
-            if data.startswith(NOTHING, end):
-                end += _NOTHING_SIZE
+        try:
+            field = known
+            if field is None or not data.startswith(field.prefix):
+                field = known = register.field(after(data, 0)[0])
+            table = field.table
+            access = require(table.resource)
+            start = len(field.prefix)
+            row = table.row_at(data, start)
+            end = start + len(row.head)
+            if field.by_subject and field.sealed:
+                if data.startswith(NOTHING, end):
+                    end += _NOTHING_SIZE
+                else:
+                    begin = _meet_subject(access, row, data, end)
+                    if begin is None:  # the value is NULL; the cell is there for what it carries
+                        return None
+                    end = begin
+            payload = data[end:]
+            sight = access.sight(field)
+            if sight is Sight.WITHHELD:
+                standin = field.standin
+                return standin.copy() if type(standin) in _MUTABLE else standin
+            if field.sealed:
+                place = data[: start + row.key_size] if table.bound_to_row else field.prefix
+                if not field.by_subject:
+                    opened = access.cipher.open(field.id, place, payload)
+                elif (opened := _opened_of_subject(access, field, row, place, payload)) is ERASED:
+                    return field.erased()
+                value = field.codec.decode(opened)
             else:
-                begin = _meet_subject(access, row, data, end)
-                if begin is None:  # the value is NULL; the cell is there for what it carries
-                    return None
-                end = begin
-        payload = data[end:]
-        sight = access.sight(field)
-        if sight is Sight.WITHHELD:
-            standin = field.standin
-            return standin.copy() if type(standin) in _MUTABLE else standin
-        if field.sealed:
-            place = data[: start + row.key_size] if table.bound_to_row else field.prefix
-            if not field.by_subject:
-                opened = access.cipher.open(field.id, place, payload)
-            elif (opened := _opened_of_subject(access, field, row, place, payload)) is ERASED:
-                return field.erased()
-            value = field.codec.decode(opened)
-        else:
-            value = field.codec.decode_plain(payload)
-        masked = sight is Sight.MASKED
-        access.notes.opened(field, row.note, masked=masked)
-        return field.mask(value) if masked else value
+                value = field.codec.decode_plain(payload)
+            masked = sight is Sight.MASKED
+            access.notes.opened(field, row.note, masked=masked)
+            return field.mask(value) if masked else value
+        except SealError as error:
+            _tell(register, data)
+            refuse(error)
+        except UnicodeDecodeError:  # in the row's key: no text of ours
+            _tell(register, data)
+            refuse(Tampered())
 
     return process
+
+
+def _tell(register: Register, data: bytes) -> None:
+    """Put a cell that was not opened into the access's notes, with its row's name where that can be read.
+
+    So that the trail has it although a handler swallows the error.
+    """
+    try:
+        field = register.field(after(data, 0)[0])
+    except Tampered:  # of no column that was declared
+        return
+    table = field.table
+    rows: tuple[str, ...] = ()
+    with suppress(Tampered, UnicodeDecodeError):
+        rows = (table.row_at(data, len(field.prefix)).note[1],)
+    notes = require(table.resource).notes
+    notes.add(What(table.resource, "read", columns=(field.column,), rows=rows, count=1))
 
 
 def _meet_subject(access: Access, row: Row, data: bytes, position: int) -> int | None:

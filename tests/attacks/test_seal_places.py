@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from amanah.errors import KeyUnknown, SubjectSecretMissing, Tampered
+from amanah.testing import trail_of
 
 ATTACKS = {
     "rows swapped": (
@@ -43,6 +44,34 @@ def test_a_value_that_is_not_where_it_was_sealed_is_never_shown(books: Any, atta
         session.execute(select(m.Customer)).all()
     with books.session(tenant) as session, pytest.raises((Tampered, KeyUnknown, SubjectSecretMissing)):
         session.execute(select(m.Customer.__table__.c.phone, m.Customer.__table__.c.name)).all()
+
+
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_a_value_that_does_not_open_is_in_the_trail(books: Any, swallowed: bool) -> None:
+    """With its row and column, also where the handler takes the error for its own."""
+    books.stored("UPDATE customer SET phone = (SELECT phone FROM customer c WHERE c.id = 'siti') WHERE id = 'budi'")
+    try:
+        with books.session() as session:
+            try:
+                session.execute(select(books.m.Customer.phone)).all()
+            except Tampered:
+                if not swallowed:
+                    raise
+    except Tampered:
+        assert not swallowed
+    (entry,) = [one for one in trail_of(books.guard, "a") if one.kind == "refusal"]
+    assert entry.refusal == "tampered"
+    assert ("budi",) in [what.rows for what in entry.what if what.columns == ("phone",)]
+
+
+def test_a_key_that_is_no_text_is_damage(books: Any) -> None:
+    """A row's key of bytes that are no UTF-8, where the database keeps such: damage, and in the trail."""
+    if "postgresql" in books.url:
+        pytest.skip("PostgreSQL keeps no such text")
+    books.stored("UPDATE customer SET id = CAST(x'ff' AS TEXT) WHERE id = 'budi'")
+    with books.session() as session, pytest.raises(Tampered):
+        session.execute(select(books.m.Customer.phone)).all()
+    assert [one.refusal for one in trail_of(books.guard, "a") if one.kind == "refusal"] == ["tampered"]
 
 
 def test_another_key_file_opens_nothing(books: Any) -> None:
