@@ -27,7 +27,7 @@ from .sealing import Derived, Sealing
 from .xaes import HALF_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -127,13 +127,35 @@ class FieldCipher:
         """
         if type(envelope) is not bytes:  # here, because it may be sliced before it is parsed
             raise Tampered
-        aead = self._openers.get((field, envelope[:HEADER_SIZE]))
-        if aead is None:
-            aead = self._opener(field, envelope)
+        aead = self._aead(field, envelope)
         try:
             return aead.decrypt(envelope[HEADER_SIZE:NONCE_END], envelope[NONCE_END:], self._context + place)
         except (InvalidTag, ValueError):  # ValueError: a nonce cut short
             raise Tampered from None
+
+    def opener(self, field: str) -> Callable[[bytes, bytes], bytes]:
+        """`open` for the values of one field: it remembers the key of the last one, which those of a column share.
+
+        It holds that key: keep it no longer than the cipher.
+        """
+        context = self._context
+        last: tuple[bytes, AESGCM] | None = None
+
+        def open_one(place: bytes, envelope: bytes) -> bytes:
+            nonlocal last
+            held = last  # header and key together: threads never take one's header for another's key
+            if held is None or not envelope.startswith(held[0]):
+                held = last = (envelope[:HEADER_SIZE], self._aead(field, envelope))
+            try:
+                return held[1].decrypt(envelope[HEADER_SIZE:NONCE_END], envelope[NONCE_END:], context + place)
+            except (InvalidTag, ValueError):  # ValueError: a nonce cut short
+                raise Tampered from None
+
+        return open_one
+
+    def _aead(self, field: str, envelope: bytes) -> AESGCM:
+        aead = self._openers.get((field, envelope[:HEADER_SIZE]))
+        return self._verified(field, envelope) if aead is None else aead
 
     def _sealing(self, field: str, key_version: int) -> Sealing:
         sealing = self._sealings.get((field, key_version))
@@ -152,7 +174,7 @@ class FieldCipher:
             self._openers.put((field, writer.header), writer.aead)
         return writer
 
-    def _opener(self, field: str, data: bytes) -> AESGCM:
+    def _verified(self, field: str, data: bytes) -> AESGCM:
         envelope = parse(data)
         derived: Derived = self._sealing(field, envelope.key_version).under(envelope.half)
         if not hmac.compare_digest(derived.commitment, envelope.commitment):

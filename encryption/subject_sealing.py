@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .field_cipher import FieldCipher
 
 _NONCE_SIZE: Final = SUBJECT_NONCE_END - SUBJECT_COMMITMENT_END
+_FORMAT: Final = bytes((SUBJECT_FORMAT,))
 
 
 class Secret(bytes):
@@ -62,10 +63,10 @@ class Secret(bytes):
 class _Under(NamedTuple):
     """What belongs to one data key and one subject."""
 
-    head: bytes
     secret: Secret
+    head: bytes
+    """Format, key version and commitment: what an envelope under both begins with."""
     aead: AESGCM
-    commitment: bytes
 
 
 class SubjectSealing:
@@ -85,39 +86,45 @@ class SubjectSealing:
         under = self._under(start(SUBJECT_FORMAT, self._keys.sealing_version), secret)
         nonce = os.urandom(_NONCE_SIZE)
         ciphertext = under.aead.encrypt(nonce, plaintext, self._context + place)
-        return b"".join((under.head, under.commitment, nonce, ciphertext))
+        return b"".join((under.head, nonce, ciphertext))
 
     def open(self, secret: Secret, place: bytes, envelope: bytes) -> bytes:
         """The plaintext. Raises :class:`~amanah.errors.Tampered`, and `KeyUnknown` or `KeyRetired`."""
-        if type(envelope) is not bytes or envelope[:1] != _FORMAT:
+        if type(envelope) is not bytes:
             raise Tampered
-        _, _, aead, commitment = self._under(envelope[:VERSION_END], secret)
-        if not compare_digest(commitment, envelope[VERSION_END:SUBJECT_COMMITMENT_END]):
-            raise Tampered
+        under = self._last
+        if under is None or under[0] is not secret or not envelope.startswith(under[1]):
+            under = self._verified(secret, envelope)
         nonce = envelope[SUBJECT_COMMITMENT_END:SUBJECT_NONCE_END]
         try:
-            return aead.decrypt(nonce, envelope[SUBJECT_NONCE_END:], self._context + place)
+            return under[2].decrypt(nonce, envelope[SUBJECT_NONCE_END:], self._context + place)
         except (InvalidTag, ValueError):  # ValueError: a nonce cut short
             raise Tampered from None
 
-    def _under(self, head: bytes, secret: Secret) -> _Under:
-        """``head``: format and key version."""
+    def _verified(self, secret: Secret, envelope: bytes) -> _Under:
+        """What the header of ``envelope`` names, once its commitment is that of ``secret``."""
+        if envelope[:1] != _FORMAT:
+            raise Tampered
+        under = self._under(envelope[:VERSION_END], secret)
+        if not compare_digest(under.head, envelope[:SUBJECT_COMMITMENT_END]):
+            raise Tampered
+        return under
+
+    def _under(self, begin: bytes, secret: Secret) -> _Under:
+        """``begin``: format and key version."""
         last = self._last
-        if last is not None and last[1] is secret and last[0] == head:
+        if last is not None and last.secret is secret and last.head.startswith(begin):
             return last
-        keyed = self._versions.get(head)
+        keyed = self._versions.get(begin)
         if keyed is None:
-            version = int.from_bytes(head[1:], "big")
-            if len(head) != VERSION_END or not version:
+            version = int.from_bytes(begin[1:], "big")
+            if len(begin) != VERSION_END or not version:
                 raise Tampered
             label = b"amanah/1 subject"
             keyed = HMAC(derive(self._keys.key(version), label, self._context + netstring(str(version))), SHA512())
-            self._versions[head] = keyed  # as many as there are keys
+            self._versions[begin] = keyed  # as many as there are keys
         mac = keyed.copy()
         mac.update(secret)
         key = mac.finalize()
-        made = self._last = _Under(head, secret, AESGCM(key[:KEY_SIZE]), key[KEY_SIZE:])
+        made = self._last = _Under(secret, begin + key[KEY_SIZE:], AESGCM(key[:KEY_SIZE]))
         return made
-
-
-_FORMAT: Final = bytes((SUBJECT_FORMAT,))

@@ -16,6 +16,7 @@ import base64
 import math
 import threading
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from enum import Enum
@@ -26,7 +27,7 @@ from ..access_policies.snapshot import Decision
 from ..audit.entries import Entry, new_event_id, now_us
 from ..database import PLATFORM
 from ..encryption.netstrings import netstring
-from ..errors import AccessClosed, AccessLost, AccessRequired, AmanahError, Forbidden, KeysUnavailable
+from ..errors import AccessClosed, AccessLost, AccessRequired, AmanahError, Forbidden, KeysUnavailable, Tampered
 from .handoff import hand_over
 from .notes import Notes
 from .subjects import SubjectSecrets
@@ -56,6 +57,14 @@ class Sight(Enum):
     CLEAR = "clear"
     MASKED = "masked"
     WITHHELD = "withheld"
+
+
+Way = tuple[Sight, Callable[[bytes, bytes], bytes]]
+"""How an access sees a field, and `FieldCipher.opener` of it."""
+
+
+def _shut(place: bytes, envelope: bytes) -> bytes:
+    raise Tampered
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,7 @@ class Access:
         "snapshot",
         "subjects",
         "tenant",
+        "ways",
         "would_be_refused",
     )
 
@@ -157,6 +167,8 @@ class Access:
         self._closed = False
         self._decision: dict[str, Any] | None = None
         self._sights: dict[Field, Sight] = {}
+        self.ways: dict[Field, Way] = {}
+        """By field, what `way` found."""
         self._checked: set[object] = set()
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
@@ -199,7 +211,18 @@ class Access:
         for field in fields:
             if self.sight(field) is Sight.CLEAR:
                 self._sights[field] = Sight.MASKED
+        self.ways.clear()
         self._checked.clear()
+
+    def way(self, field: Field) -> Way:
+        """How this access sees ``field``, and what opens its values; remembered until its sight or its keys change.
+
+        Raises `AccessClosed`, and `KeysUnavailable` where there is something to open and the access has no tenant.
+        """
+        sight = self.sight(field)
+        opens = field.sealed and sight is not Sight.WITHHELD
+        way = self.ways[field] = (sight, self.cipher.opener(field.id) if opens else _shut)
+        return way
 
     # -- keys --
 
@@ -233,6 +256,7 @@ class Access:
         due = self._keyring.now() + self._keyring.ttl
         if self._cipher is not None:
             self._cipher = self._keyring.cipher(self._cipher.tenant_id)
+            self.ways.clear()
         if self._platform is not None:
             self._platform = self._keyring.cipher(PLATFORM)
         self._renew_at = due
@@ -328,6 +352,7 @@ class Access:
         if self._closed:
             return
         self._closed = True
+        self.ways.clear()
         for session in list(self._sessions):
             session.expunge_all()
         self._sessions.clear()
@@ -349,7 +374,7 @@ def require(resource: str) -> Access:
     access = _current.get()
     if access is None:
         raise (AccessLost if _in_worker_thread() else AccessRequired)(resource=resource)
-    if access.closed:
+    if access._closed:  # noqa: SLF001 - once for each cell
         raise AccessClosed
     return access
 

@@ -253,7 +253,9 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         raise DeclarationError(detail=f"{label}: give it an id= of ASCII letters, digits, dots, dashes and underscores")
     for word, said in (("id", bound.identifier or label), ("domain", bound.domain or bound.identifier or label)):
         if said.lower().startswith(_RESERVED):
-            wanted = f"{label}: give it another {word}=: names that begin with {' or '.join(_RESERVED)} are Amanah's own"
+            wanted = (
+                f"{label}: give it another {word}=: names that begin with {' or '.join(_RESERVED)} are Amanah's own"
+            )
             raise DeclarationError(detail=wanted)
     bound.field = Field(
         id=bound.identifier or label,

@@ -228,14 +228,14 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:  # noqa: C901 - the
                         return None
                     end = begin
             payload = data[end:]
-            sight = access.sight(field)
+            sight, open_one = access.ways.get(field) or access.way(field)
             if sight is Sight.WITHHELD:
                 standin = field.standin
                 return standin.copy() if type(standin) in _MUTABLE else standin
             if field.sealed:
                 place = data[: start + row.key_size] if table.bound_to_row else field.prefix
                 if not field.by_subject:
-                    opened = access.cipher.open(field.id, place, payload)
+                    opened = open_one(place, payload)
                 elif (opened := _opened_of_subject(access, field, row, place, payload)) is ERASED:
                     return field.erased()
                 value = field.codec.decode(opened)
