@@ -63,7 +63,7 @@ Way = tuple[Sight, Callable[[bytes, bytes], bytes]]
 """How an access sees a field, and `FieldCipher.opener` of it."""
 
 
-def _shut(place: bytes, envelope: bytes) -> bytes:
+def _shut(place: bytes, envelope: bytes) -> bytes:  # noqa: ARG001 - an opener
     raise Tampered
 
 

@@ -200,7 +200,7 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:  # noqa: C901 - the
     """
     known: Field | None = None  # the field of the last cell: mostly this one's, too
 
-    def process(cell: Any) -> Any:  # noqa: PLR0912 - as above
+    def process(cell: Any) -> Any:  # noqa: C901, PLR0912 - as above
         nonlocal known
         if type(cell) is bytes:
             data = cell
