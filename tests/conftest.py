@@ -18,14 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from psycopg.sql import SQL, Identifier
 from sqlalchemy import make_url
 
 from amanah import database
@@ -126,54 +124,41 @@ def _maintenance(postgres_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture(scope="session")
-def _emptied() -> list[str]:
-    """Databases that a test has left: to empty one takes a tenth of the time of making one."""
-    return []
+def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The databases that this process keeps, empty and filled ones (``tests/prepared.py``)."""
+    return _world("prepared").Prepared(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture
-def postgres_database(postgres_url: str, _maintenance: psycopg.Connection, _emptied: list[str]) -> Iterator[str]:
-    """The URL (``postgresql+psycopg://…``) of an empty PostgreSQL database of this test's own."""
-    # A name that nobody had before: a thread that outlives its test finds no database any more.
-    name = f"amanah_{uuid.uuid4().hex}"
-    if _emptied:
-        _maintenance.execute(f"ALTER DATABASE {_emptied.pop()} RENAME TO {name}".encode("ascii"))
-    else:
-        _maintenance.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode("ascii"))
-    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    try:
-        _emptied.append(_empty(_maintenance, name))
-    except psycopg.Error:
-        _maintenance.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode("ascii"))
-
-
-def _empty(maintenance: psycopg.Connection, name: str) -> str:
-    """The database as it was made, under a name that nobody knows. Raises psycopg's errors where it cannot be that."""
-    kept = f"{name}_kept"
-    maintenance.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode("ascii"))
-    maintenance.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name])
-    maintenance.execute(f"ALTER DATABASE {name} RESET ALL".encode("ascii"))
-    maintenance.execute(f"ALTER DATABASE {name} RENAME TO {kept}".encode("ascii"))
-    maintenance.execute(f"ALTER DATABASE {kept} ALLOW_CONNECTIONS true".encode("ascii"))
-    facts = {**maintenance.info.get_parameters(), "dbname": kept, "password": maintenance.info.password}
-    with psycopg.connect(**facts, autocommit=True) as own:
-        found = own.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$'").fetchall()
-        for (schema,) in found:
-            own.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
-        own.execute("CREATE SCHEMA public AUTHORIZATION pg_database_owner")
-        own.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
-    return kept
+def _fill(request: pytest.FixtureRequest) -> tuple[str, Any]:
+    """How the databases of this test are filled at first, and what that is called: by the world that it asks for."""
+    name = next((name for name in FILLED if f"filled_{name}" in request.fixturenames), "empty")
+    if name != "empty":
+        request.getfixturevalue("all_models")
+    return name, FILLED.get(name, lambda _url, _folder: None)
 
 
 @pytest.fixture
-def sqlite_database(tmp_path: Path) -> str:
-    """The URL of a SQLite file of this test's own, not made yet."""
-    return f"sqlite:///{tmp_path / 'app.db'}"
+def postgres_database(
+    postgres_url: str, _maintenance: psycopg.Connection, _prepared: Any, _fill: tuple[str, Any], tmp_path: Path
+) -> Iterator[str]:
+    """The URL (``postgresql+psycopg://…``) of a database of this test's own, empty unless a world fills it."""
+    name, fill = _fill
+    own = _prepared.postgresql(name, fill, tmp_path, _maintenance)
+    yield make_url(postgres_url).set(database=own).render_as_string(hide_password=False)
+    _prepared.give_back(name, own, _maintenance)
+
+
+@pytest.fixture
+def sqlite_database(_prepared: Any, _fill: tuple[str, Any], tmp_path: Path) -> str:
+    """The URL of a SQLite file of this test's own, not made yet unless a world fills it."""
+    name, fill = _fill
+    return str(_prepared.sqlite(name, fill, tmp_path)) if name != "empty" else f"sqlite:///{tmp_path / 'app.db'}"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The URL of a fresh empty database: the test runs once on SQLite and once on PostgreSQL."""
+    """The URL of a fresh database: the test runs once on SQLite and once on PostgreSQL."""
     return str(request.getfixturevalue("sqlite_database" if request.param == "sqlite" else "postgres_database"))
 
 
@@ -185,13 +170,9 @@ def all_models() -> None:
 
 
 @pytest.fixture
-def own_database(database_url: str, all_models: None) -> Iterator[Engine]:
+def own_database(filled_own_tables: None, database_url: str) -> Iterator[Engine]:
     """Amanah's own engine on `database_url`, all of its tables made (the trail's where `database.trail_url` says)."""
     engine = database.own_engine(database_url)
-    trail = database.own_engine(database.trail_url(database_url))
-    database.core.create_all(engine)
-    database.trail.create_all(trail)
-    trail.dispose()
     yield engine
     engine.dispose()
 
@@ -228,33 +209,32 @@ def kms_world() -> Any:
 
 
 @pytest.fixture
-def world(sqlite_database: str, tmp_path: Path) -> Iterator[Any]:
+def world(filled_gate: None, sqlite_database: str, tmp_path: Path) -> Iterator[Any]:
     """The HTTP gate with tenants, policy, keys and trail behind it, on SQLite (``tests/gate_world.py``)."""
-    made = _world("gate_world").build(sqlite_database, tmp_path)
+    made = _world("gate_world").build(sqlite_database, tmp_path, filled=True)
     yield made
     made.close()
 
 
 @pytest.fixture
-def world_everywhere(database_url: str, tmp_path: Path) -> Iterator[Any]:
+def world_everywhere(filled_gate: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
     """The same, once on SQLite and once on PostgreSQL."""
-    made = _world("gate_world").build(database_url, tmp_path)
+    made = _world("gate_world").build(database_url, tmp_path, filled=True)
     yield made
     made.close()
 
 
 @pytest.fixture
-def empty_books(database_url: str, tmp_path: Path) -> Iterator[Any]:
+def empty_books(filled_empty_books: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
     """The SQL gate with everything behind it and no data (``tests/sql_world.py``)."""
-    made = _world("sql_world").build(database_url, tmp_path)
+    made = _world("sql_world").build(database_url, tmp_path, filled=True)
     yield made
     made.close()
 
 
 @pytest.fixture
-def books(empty_books: Any) -> Any:
+def books(filled_books: None, empty_books: Any) -> Any:
     """The same with two customers in tenant ``a`` and one in ``b``."""
-    _world("sql_world").seed(empty_books)
     return empty_books
 
 
@@ -265,19 +245,17 @@ def worlds() -> None:
 
 
 @pytest.fixture
-def shop(worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
+def shop(filled_shop: None, worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
     """The SQL gate around tables that belong to their tenant by a parent (``tests/via_world.py``)."""
-    made = _world("via_world").build(database_url, tmp_path)
+    made = _world("via_world").build(database_url, tmp_path, filled=True)
     yield made
     made.close()
 
 
 @pytest.fixture
-def till(worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
+def till(filled_till: None, worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
     """The SQL gate around tables whose rows are sealed (``tests/rows_world.py``)."""
-    module = _world("rows_world")
-    made = module.build(database_url, tmp_path)
-    module.seed(made)
+    made = _world("rows_world").build(database_url, tmp_path, filled=True)
     yield made
     made.close()
 
@@ -291,16 +269,53 @@ def observed_world(database_url: str, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
-def console(database_url: str, tmp_path: Path) -> Iterator[Any]:
+def console(filled_console: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
     """The console beside an app, with people who can sign in (``tests/console_world.py``)."""
-    made = _world("console_world").build(database_url, tmp_path)
+    made = _world("console_world").build(database_url, tmp_path, filled=True)
     yield made
     made.close()
 
 
 @pytest.fixture
-def office_of_two(worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
+def office_of_two(filled_office: None, worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
     """A column that two people may decrypt (``tests/two_people_world.py``)."""
-    made = _world("two_people_world").build(database_url, tmp_path)
+    made = _world("two_people_world").build(database_url, tmp_path, filled=True)
     yield made
     made.books.close()
+
+
+def _filled_by(name: str, *, seeded: bool = False) -> Any:
+    """Builds the world of that module, with its data, and lets go of it."""
+
+    def fill(url: str, folder: Path) -> None:
+        _world("sql_world")
+        module = _world(name)
+        made = module.build(url, folder)
+        if seeded:
+            module.seed(made)
+        made.close()
+
+    return fill
+
+
+def _own_tables(url: str, _folder: Path) -> None:
+    for metadata, place in ((database.core, url), (database.trail, database.trail_url(url))):
+        engine = database.own_engine(place)
+        metadata.create_all(engine)
+        engine.dispose()
+
+
+FILLED = {
+    "books": _filled_by("sql_world", seeded=True),
+    "empty_books": _filled_by("sql_world"),
+    "shop": _filled_by("via_world"),
+    "till": _filled_by("rows_world", seeded=True),
+    "console": _filled_by("console_world"),
+    "office": _filled_by("two_people_world"),
+    "gate": _filled_by("gate_world"),
+    "own_tables": _own_tables,
+}
+"""What the databases of a test hold at first where ``filled_…`` is among its fixtures; the first of them counts."""
+
+for _name in FILLED:
+    globals()[f"filled_{_name}"] = pytest.fixture(name=f"filled_{_name}")(lambda: None)

@@ -112,12 +112,13 @@ class Browser:
         return self.post("/join", {"csrf": self.token("/join"), "password": password, "again": password})
 
 
-def build(url: str, folder: Path) -> World:
-    """A world in the empty database at ``url``."""
+def build(url: str, folder: Path, *, filled: bool = False) -> World:
+    """A world in the empty database at ``url``. ``filled``: it has everything already."""
     engine = create_engine(url)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # that development lets plain HTTP in is meant here
-        _tables(url)
+        if not filled:
+            _tables(url)
         guard = Guard.development(
             metadata=MetaData(),
             engine=engine,
@@ -125,6 +126,13 @@ def build(url: str, folder: Path) -> World:
             routes=[public("GET /health")],
             state=folder / "state",
         )
+    if not filled:
+        _people(guard)
+    bare = Starlette(routes=[Route("/health", lambda _request: PlainTextResponse("well"))])
+    return World(guard, engine, guard.wrap(bare, console="/amanah"))
+
+
+def _people(guard: Guard) -> None:
     guard.create_tenant("toko", "Toko & Anak", template="trading", admin="m-hendra")
     guard.create_tenant("lain", "Lain", template="trading", admin="m-slamet")
     with guard.engine.begin() as connection:
@@ -134,8 +142,6 @@ def build(url: str, folder: Path) -> World:
                 guard.directory.grant(connection, tenant, member, role, reason="test", granted_by="platform")
             kept = {"password_hash": _kept(), "set_at": now_us(), "name_token": name_token(guard.keyring, name)}
             connection.execute(insert(credential).values(tenant_id=tenant, member_id=member, **kept))
-    bare = Starlette(routes=[Route("/health", lambda _request: PlainTextResponse("well"))])
-    return World(guard, engine, guard.wrap(bare, console="/amanah"))
 
 
 @cache

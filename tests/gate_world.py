@@ -94,14 +94,26 @@ class World:
         self.trail_engine.dispose()
 
 
-def build(url: str, folder: Path) -> World:
-    """A world in the empty database at ``url``."""
+def build(url: str, folder: Path, *, filled: bool = False) -> World:
+    """A world in the empty database at ``url``. ``filled``: it has everything already."""
     engine, trail_engine = own_engine(url), own_engine(trail_url(url))
-    core.create_all(engine)
-    trail.create_all(trail_engine)
-    keyring = Keyring(engine, FileKeyProvider.create(folder / "keys.json"))
+    provider = FileKeyProvider(folder / "keys.json") if filled else FileKeyProvider.create(folder / "keys.json")
+    keyring = Keyring(engine, provider)
     policies = Policies(engine, {})
     directory = Directory(engine, has_role=policies.has_role)
+    if not filled:
+        core.create_all(engine)
+        trail.create_all(trail_engine)
+        _people(engine, keyring, policies, directory)
+    versions = VersionReader(engine)
+    admission = Admission(keyring=keyring, directory=directory, policies=policies, versions=versions)
+    return World(
+        engine, trail_engine, keyring, directory, policies, versions, TrailWriter(trail_engine), admission, url
+    )
+
+
+def _people(engine: Any, keyring: Keyring, policies: Policies, directory: Directory) -> None:
+    """The companies, and who works there."""
     with engine.begin() as connection:
         keyring.provision(connection, PLATFORM)
         for tenant in ("toko", "lain", "tutup"):
@@ -118,11 +130,6 @@ def build(url: str, folder: Path) -> World:
             directory.add_member(connection, tenant, member)
             directory.grant(connection, tenant, member, role, reason="test", granted_by="platform")
         directory.suspend(connection, "tutup")
-    versions = VersionReader(engine)
-    admission = Admission(keyring=keyring, directory=directory, policies=policies, versions=versions)
-    return World(
-        engine, trail_engine, keyring, directory, policies, versions, TrailWriter(trail_engine), admission, url
-    )
 
 
 async def call(

@@ -286,11 +286,12 @@ def build(
     tenants: tuple[str, ...] = ("a", "b"),
     guarded: Any = None,
     beside: Any = (),
+    filled: bool = False,
     **options: Any,
 ) -> SqlWorld:
     """A world in the empty database at ``url``, without data. ``guarded``: more settings of the guard.
 
-    ``beside``: more engines of it.
+    ``beside``: more engines of it. ``filled``: the database has the tables and tenants already.
     """
     m = made or models()
     settings = Settings.in_folder(folder / "state")
@@ -305,13 +306,14 @@ def build(
             state=folder / "state",
             **{"identify": lambda _: None, "routes": [], **(guarded or {})},
         )
-    core.create_all(guard.engine)
-    trail.create_all(guard.trail_engine)
-    m.Base.metadata.create_all(plain)
-    for tenant in tenants:
-        guard.create_tenant(tenant, tenant.upper(), template="blank", admin="owner")
-        with guard.engine.begin() as connection:
-            _policy(guard, connection, tenant)
+    if not filled:
+        core.create_all(guard.engine)
+        trail.create_all(guard.trail_engine)
+        m.Base.metadata.create_all(plain)
+        for tenant in tenants:
+            guard.create_tenant(tenant, tenant.upper(), template="blank", admin="owner")
+            with guard.engine.begin() as connection:
+                _policy(guard, connection, tenant)
     return SqlWorld(guard, engine, plain, m, url)
 
 

@@ -128,9 +128,11 @@ def _kept() -> str:
     return hash_password(PASSWORD)
 
 
-def build(url: str, folder: Path) -> Office:
-    """An office in the empty database at ``url``."""
-    books = sys.modules["sql_world"].build(url, folder, made=models(), declared=[])
+def build(url: str, folder: Path, *, filled: bool = False) -> Office:
+    """An office in the empty database at ``url``. ``filled``: it has everything already."""
+    books = sys.modules["sql_world"].build(url, folder, made=models(), declared=[], filled=filled)
+    if filled:
+        return Office(books)
     with books.guard.engine.begin() as connection:
         for tenant in ("a", "b"):
             for member in ("second", "third"):

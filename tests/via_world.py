@@ -127,7 +127,7 @@ def check_foreign_keys(engine: Any) -> None:
         event.listen(engine, "connect", on_connect)
 
 
-def build(url: str, folder: Path) -> Any:
+def build(url: str, folder: Path, *, filled: bool = False) -> Any:
     """Tenants ``1`` and ``2``, each with two orders of two lines, and what hangs on them."""
     world = sys.modules["sql_world"].build(
         url,
@@ -136,8 +136,15 @@ def build(url: str, folder: Path) -> Any:
         made=models(),
         tenants=("1", "2"),
         guarded={"tenant_column": "company_id"},
+        filled=filled,
     )
     check_foreign_keys(world.engine)
+    if not filled:
+        _seed(world)
+    return world
+
+
+def _seed(world: Any) -> None:
     m = world.m
     for tenant, goods in (("1", ("ink", "paper")), ("2", ("gold", "silver"))):
         with world.session(tenant) as session:
@@ -158,4 +165,3 @@ def build(url: str, folder: Path) -> Any:
             session.flush()
             session.add(m.Attempt(account_id=account.id, went="well"))
             session.commit()
-    return world
