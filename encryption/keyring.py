@@ -93,12 +93,15 @@ class Keyring:
         return created_at + int(2 * self._ttl * _MICROSECONDS)
 
     def forgotten_at(self, changed_at: int) -> int:
-        """When no process has keys in memory any more that were loaded before ``changed_at``, save open accesses."""
-        return changed_at + int(self._ttl * _MICROSECONDS)
+        """When nobody works any more by keys that were loaded before ``changed_at``.
+
+        A process holds them for one ``ttl``, and an access that took them at the end of that for another one.
+        """
+        return changed_at + int(2 * self._ttl * _MICROSECONDS)
 
     def unused_at(self, created_at: int) -> int:
-        """When no process seals under an older key any more, save accesses that were open before and still are."""
-        return created_at + int(3 * self._ttl * _MICROSECONDS)
+        """When nobody seals under an older key any more: keys that were loaded before `settles_at` are forgotten."""
+        return self.forgotten_at(self.settles_at(created_at))
 
     def cipher(self, tenant_id: str) -> TenantCipher:
         """The tenant's cipher; asks database and provider where it is not in memory.
