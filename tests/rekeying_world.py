@@ -21,10 +21,10 @@ OPS = "operator:ops"
 HOUR = 3600 * 1_000_000
 
 
-def age(guard: Guard) -> None:
-    """Let an hour pass for every key, in every process."""
+def age(guard: Guard, by: int = HOUR) -> None:
+    """Let an hour pass for every key, in every process. ``by``: so many microseconds."""
     with guard.engine.begin() as connection:
-        connection.execute(update(key_table).values(created_at=key_table.c.created_at - HOUR))
+        connection.execute(update(key_table).values(created_at=key_table.c.created_at - by))
     for tenant in ("a", "b", "platform"):
         guard.keyring.forget(tenant)
 
