@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from itertools import groupby
 from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from ..adoption.live_tokens import live_tokens
 from ..errors import ConfigurationError
 from ..i18n import N_
 from ..middleware.doctor import CHECKS, LEVELS, Installation, diagnose, protections
+from ..subjects.live_erasures import live_epochs, live_ledger
 from .options import WRONG, AsJson
 from .terminal import plain, print_json
 
@@ -48,6 +51,7 @@ def doctor(
         declarations=guard.declarations,
         purposes=_registers(desk),
         place=Installation(guard.engine, guard.trail_engine, guard.settings, guard.provider, guard.is_development),
+        looks=[partial(look, guard) for look in (live_tokens, live_epochs, live_ledger)],
         silences=guard.silences,
         production=production,
     )

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from ..errors import KeyUnknown
 from .models import INDEX, KEK
@@ -52,6 +52,14 @@ def index_keys(connection: Connection, tenant_id: str) -> IndexKeys:
         predecessor=next((row for row in live if row.version < reading.version), None),
         retired_at=max((row.retired_at for row in rows if row.retired_at is not None), default=0),
     )
+
+
+def versions_read(connection: Connection) -> dict[str, int]:
+    """Everybody who has index keys, the platform too, with the version by which their searches go."""
+    columns = key_table.c
+    live = columns.kind == INDEX, columns.retired_at.is_(None), columns.read_from.is_not(None)
+    query = select(columns.tenant_id, func.max(columns.version)).where(*live).group_by(columns.tenant_id)
+    return {tenant_id: int(version) for tenant_id, version in connection.execute(query)}
 
 
 def add_index_key(connection: Connection, provider: KeyProvider, tenant_id: str) -> int:
@@ -97,4 +105,4 @@ def _change(connection: Connection, tenant_id: str, version: int, moment: str) -
     return connection.execute(changed).rowcount == 1
 
 
-__all__ = ["IndexKeys", "add_index_key", "hold", "index_keys", "read_by", "retire_index_key"]
+__all__ = ["IndexKeys", "add_index_key", "hold", "index_keys", "read_by", "retire_index_key", "versions_read"]

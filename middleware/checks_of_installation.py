@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..errors import DatabaseNotMigrated
+from ..errors import DatabaseNotMigrated, LedgerDamaged
 from ..i18n import N_
 from .finding import Check
 
@@ -227,6 +227,40 @@ PLAIN_LEFT: Final = Check(
     "database",
     N_("{count} rows of this column are stored in plain only."),
     N_("Run: amanah encrypt"),
+)
+
+# -- what the layers above look at -------------------------------------------------------------------------------------
+
+TOKENS_LACKING: Final = Check(
+    "AMN-D049",
+    "error",
+    "looks",
+    N_("Some rows have a value here and no token in the column by which it is searched: no search finds them."),
+    N_("Run: amanah keys rotate search. Before anything else it computes what is lacking."),
+    silenceable=False,
+)
+EPOCH_OVERDUE: Final = Check(
+    "AMN-D050",
+    "warning",
+    "looks",
+    N_("Since {since} an epoch key was to be replaced or destroyed: backups go on bringing back who was erased."),
+    N_("Run: amanah keys epochs, and let cron do so every day."),
+)
+LEDGER_AHEAD: Final = Check(
+    "AMN-D051",
+    "error",
+    "looks",
+    N_("It names {count} erasures that this database does not know: after a restore these persons can be read again."),
+    N_("Let nobody in, and run: amanah subjects replay-erasures"),
+    silenceable=False,
+)
+LEDGER_DAMAGED: Final = Check(
+    "AMN-D052",
+    "error",
+    "looks",
+    LedgerDamaged.why,
+    LedgerDamaged.remedy,
+    silenceable=False,
 )
 
 # -- the trail ---------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """What ``amanah doctor`` finds: where the protection has a gap, or is not yet what real data needs.
 
 Nothing is changed and no value of the application's rows is read: names, types, file modes and Amanah's own tables are
-looked at, and rows that are not sealed yet are counted. What there is to find, and in which words, is said in `checks`.
+looked at, and rows that are not sealed yet, or that no search finds, are asked for. What there is to find, and in which
+words, is said in `checks`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from .routes import AUTHENTICATION
 from .silences import Silences
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from sqlalchemy import MetaData, Table
 
@@ -73,13 +74,15 @@ def diagnose(
     declarations: Iterable[Declaration] = (),
     purposes: Mapping[str, Collection[Purpose]] | None = None,
     place: Installation | None = None,
+    looks: Collection[Callable[[], Iterable[Finding]]] = (),
     silences: Silences | None = None,
     production: bool = False,
 ) -> Diagnosis:
     """Everything worth telling.
 
     ``purposes``: tenant → its register, where they could be read. ``place``: the installation, to look at its database,
-    trail and files too. ``production``: look at a development guard as if real data came tomorrow.
+    trail and files too. ``looks``: what layers above look for there, once its database is ready. ``production``: look
+    at a development guard as if real data came tomorrow.
     """
     declared = tuple(routes)
     found = [finding for table in metadata.sorted_tables for finding in _table(register, table)]
@@ -90,7 +93,15 @@ def diagnose(
     if place is not None:
         found += installation(register, metadata, place)
     ready = place is not None and not any(one.check in (DATABASE_AWAY, NOT_MIGRATED) for one in found)
-    at_hand = {"declarations": True, "registers": bool(purposes), "installation": place is not None, "database": ready}
+    if ready:
+        found += [finding for look in looks for finding in look()]
+    at_hand = {
+        "declarations": True,
+        "registers": bool(purposes),
+        "installation": place is not None,
+        "database": ready,
+        "looks": ready and bool(looks),
+    }
     everything = production or place is None or not place.development
     left_out = frozenset(
         one.id for one in CHECKS.values() if not at_hand[one.needs] or (one.production and not everything)

@@ -14,8 +14,9 @@ Level: TypeAlias = Literal["info", "warning", "error"]
 LEVELS: Final[tuple[Level, ...]] = ("info", "warning", "error")
 """From what is only worth knowing to what must not stay."""
 
-Needs: TypeAlias = Literal["declarations", "registers", "installation", "database"]
-"""What must be at hand for a check: nothing else, tenants' registers, where it runs, a database that is ready."""
+Needs: TypeAlias = Literal["declarations", "registers", "installation", "database", "looks"]
+"""What must be at hand for a check: nothing else, tenants' registers, where it runs, a database that is ready, and for
+the last one what the layers above look at in it, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, or_, select
 
 from ..adoption.sealing_tables import Stored
+from ..encryption.models import KEK
+from ..encryption.models import key as key_table
 from ..encryption.models import subject as subject_table
 from ..errors import KeyUnknown
 from .erase import carry_out
@@ -28,15 +30,35 @@ def outstanding(guard: Guard, connection: Connection) -> list[Erasure]:
 
     Raises `LedgerDamaged`.
     """
-    named = Ledger(guard.settings.erasure_ledger, guard.signer).read()
-    if not named:
-        return []
-    columns = subject_table.c
-    known = select(columns.tenant_id, columns.kind, columns.subject).where(columns.erased_at.is_not(None))
-    erased = {tuple(row) for row in connection.execute(known)}
-    once = {(one.tenant, one.kind, one.subject): one for one in reversed(named)}
-    waiting = [one for who, one in once.items() if who not in erased or _left(guard, connection, one)]
+    once = _named(guard)
+    known = _known(connection) if once else set()
+    waiting = [one for who, one in once.items() if who not in known or _left(guard, connection, one)]
     return sorted(waiting, key=lambda one: one.at)
+
+
+def unknown(guard: Guard, connection: Connection) -> list[Erasure]:
+    """The erasures of the ledger that this database does not know; no row of the application's is looked at.
+
+    Those of tenants that are not in this database (any more) are left out. Raises `LedgerDamaged`.
+    """
+    once = _named(guard)
+    if not once:
+        return []
+    known, columns = _known(connection), key_table.c
+    here = select(columns.tenant_id).where(columns.kind == KEK, columns.retired_at.is_(None))
+    tenants = set(connection.scalars(here))
+    return [one for who, one in once.items() if who not in known and one.tenant in tenants]
+
+
+def _named(guard: Guard) -> dict[tuple[str, str, str], Erasure]:
+    named = Ledger(guard.settings.erasure_ledger, guard.signer).read()
+    return {(one.tenant, one.kind, one.subject): one for one in reversed(named)}
+
+
+def _known(connection: Connection) -> set[tuple[str, str, str]]:
+    columns = subject_table.c
+    erased = select(columns.tenant_id, columns.kind, columns.subject).where(columns.erased_at.is_not(None))
+    return {(tenant, kind, subject) for tenant, kind, subject in connection.execute(erased)}
 
 
 def _left(guard: Guard, connection: Connection, erasure: Erasure) -> bool:
@@ -65,4 +87,4 @@ def replay(guard: Guard, *, operator: str) -> Iterator[tuple[Erasure, Certificat
         yield erasure, carry_out(guard, erasure, operator=operator, reason=reason, act="subject.erase.replay")
 
 
-__all__ = ["outstanding", "replay"]
+__all__ = ["outstanding", "replay", "unknown"]

@@ -17,10 +17,12 @@ PAGES = ROOT / "docs" / "reference" / "doctor"
 INDEX = (ROOT / "docs" / "reference" / "doctor.md").read_text("utf-8")
 MODULES = (checks_of_declarations, checks_of_installation)
 SAID = {name: one for module in MODULES for name, one in vars(module).items() if isinstance(one, Check)}
+ABOVE = ("adoption/live_tokens", "subjects/live_erasures")
 SOURCES = [path for path in (ROOT / "middleware").glob("*.py") if not path.name.startswith("checks")]
+SOURCES += [ROOT / f"{name}.py" for name in ABOVE]
 TESTS = [
-    ROOT / "tests" / "unit" / "middleware" / f"test_{name}.py"
-    for name in ("doctor", "live_keys", "live_tables", "silences")
+    (ROOT / "tests" / "unit" / name).with_name(f"test_{name.rpartition('/')[2]}.py")
+    for name in (*(f"middleware/{one}" for one in ("doctor", "live_keys", "live_tables", "silences")), *ABOVE)
 ]
 
 every_check = pytest.mark.parametrize("check", CHECKS.values(), ids=list(CHECKS))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from amanah.subjects.ledger import Erasure, Ledger
+
 
 def test_the_doctor_names_an_undeclared_personal_column_and_fails(office):
     """Exit code 1 from the level on that one asks for; what is protected is listed too."""
@@ -18,6 +20,19 @@ def test_the_doctor_names_an_undeclared_personal_column_and_fails(office):
     assert told["protected"][0]["columns"][0]["name"] == "phone"
     assert {"AMN-D001", "AMN-D022"} <= {one["id"] for one in told["findings"]}
     assert office.run("doctor", "--fail-level", "never").exit_code == 2
+
+
+def test_the_doctor_looks_at_searches_epochs_and_the_ledger_as_well(office):
+    """An erasure that the database does not know fails the command; without a database none of these is looked for."""
+    ids = {"AMN-D049", "AMN-D050", "AMN-D051", "AMN-D052"}
+    assert ids <= set(json.loads(office.run("doctor", "--json").stdout)["left_out"])
+    office.with_tenant().make_tables()
+    guard = office.guard()
+    Ledger(guard.settings.erasure_ledger, guard.signer).append(Erasure("e" * 32, 1, "toko-a", "customer", "1"))
+    guard.close()
+    told = json.loads(office.run("doctor", "--json").stdout)
+    assert not ids & set(told["left_out"])
+    assert ids & {one["id"] for one in told["findings"]} == {"AMN-D051"}
 
 
 def test_the_doctor_works_on_an_unmigrated_database(small_office):
