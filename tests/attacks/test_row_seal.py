@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from sqlalchemy import func, insert, literal, select, union_all, update
+from sqlalchemy import MetaData, Table, func, insert, literal, select, union_all, update
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from amanah.errors import KeyUnknown, RowTampered, RowUnsealed, SealedUseRefused, SealedWriteRefused
@@ -221,7 +221,7 @@ def test_a_seal_is_written_by_nobody_else(till: Any) -> None:
 
 def test_another_table_object_shows_no_unchecked_column(till: Any) -> None:
     """A reflected or hand-made Table of the same name does not bring the declared one's check, so it is refused."""
-    from sqlalchemy import MetaData, Table, column, table
+    from sqlalchemy import column, table
 
     with till.session() as session, pytest.raises(SealedUseRefused):
         session.execute(select(table("bill", column("total"))))
@@ -230,6 +230,29 @@ def test_another_table_object_shows_no_unchecked_column(till: Any) -> None:
         session.execute(select(reflected.c.total))
     with till.session() as session:
         session.execute(select(reflected.c.note)).all()
+
+
+def test_a_frame_is_sealed_row_by_row_and_brings_no_seal(till: Any) -> None:
+    """Rows that pandas appends are sealed like any other; a seal in the frame, and its own Table elsewhere, are not."""
+    frame = pd.DataFrame({"id": ["l9"], "bill_id": ["one"], "amount": [9], "code": ["p9"]})
+    with till.access():
+        frame.to_sql("line", till.engine, if_exists="append", index=False)
+    assert till.stored("SELECT count(amanah_seal) FROM line WHERE id = 'l9' AND tenant_id = 'a'") == [(1,)]
+    (seal,) = till.stored("SELECT amanah_seal FROM line WHERE id = 'l9'")[0]
+    for given in (bytes(seal), b"x", None):
+        more = frame.assign(id="l8", amanah_seal=[given])
+        with till.access(), pytest.raises(SealedWriteRefused):
+            more.to_sql("line", till.engine, if_exists="append", index=False)
+    reflected = Table("line", MetaData(), autoload_with=till.plain)
+    with till.session() as session:
+        changed = update(reflected).where(reflected.c.id == "l9").values(amount=1)
+        till.refuses(SealedWriteRefused, "update", session.execute, changed)
+        till.refuses(SealedWriteRefused, "seal", session.execute, changed.values(amanah_seal=b"x"))
+    with till.session() as session:
+        assert session.get(till.m.Line, ("a", "l9")).amount == 9
+    till.stored("UPDATE line SET amount = 1 WHERE id = 'l9'")
+    with till.session() as session, pytest.raises(RowTampered):
+        session.get(till.m.Line, ("a", "l9"))
 
 
 def test_a_planted_cell_is_no_cell(till: Any) -> None:
@@ -267,5 +290,6 @@ def test_what_was_found_is_in_the_trail(till: Any, swallowed: bool) -> None:
         assert not swallowed
     (entry,) = [one for one in trail_of(till.guard, "a") if one.kind == "refusal"]
     assert entry.refusal == "row-tampered"
+    assert ("one",) in [what.rows for what in entry.what if "total" in what.columns]
     assert entry.detail["resource"] == "bill"
     assert ("one",) in [what.rows for what in entry.what]

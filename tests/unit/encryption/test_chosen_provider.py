@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import base64
+import os
 import warnings
 
 import pytest
 
 from amanah.encryption.aws_kms_provider import AwsKmsProvider
-from amanah.encryption.chosen_provider import chosen, first_key, is_for_development
+from amanah.encryption.chosen_provider import _read_pin, chosen, first_key, is_for_development
 from amanah.encryption.environment_provider import EnvironmentKeyProvider
 from amanah.encryption.file_provider import FileKeyProvider
 from amanah.encryption.pkcs11_provider import Pkcs11Provider
@@ -93,6 +94,26 @@ def test_the_pin_is_read_from_a_file_of_mode_600(tmp_path, soft_token):
     pin.chmod(0o600)
     assert first_key(settings(tmp_path, **given)).startswith("pinned-tenants:")
     assert "9999" not in repr(settings(tmp_path, **given))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o620, 0o610, 0o604, 0o602, 0o601])
+def test_a_pin_that_anybody_else_may_reach_is_refused(tmp_path, mode):
+    """Before any token is asked, whichever of their rights it is."""
+    pin = tmp_path / "pin"
+    pin.write_text("4711")
+    pin.chmod(mode)
+    with pytest.raises(ConfigurationError, match="mode 600"):
+        _read_pin(pin)
+
+
+def test_a_pin_is_read_from_a_file_and_nothing_else(tmp_path):
+    """Not from a pipe into which anybody could have written, and without waiting for somebody to do so."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    with pytest.raises(ConfigurationError, match="mode 600"):
+        _read_pin(pipe)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        _read_pin(tmp_path)
 
 
 # -- making keys -------------------------------------------------------------------------------------------------------

@@ -302,6 +302,32 @@ def test_a_declaration_that_cannot_be_kept_is_refused(what: str) -> None:
         REFUSED[what]()
 
 
+@pytest.mark.parametrize("word", ["id", "domain"])
+@pytest.mark.parametrize("name", ["trail.ip", "TRAIL.reason", "amanah_x", "Amanah_subject.wrapped"])
+def test_a_name_of_amanahs_own_is_refused(word: str, name: str) -> None:
+    """In any case: what is sealed under such a name is opened by keys that are retired for everything else."""
+    column = Column("phone", _name(search="exact", **{word: name}))
+    with pytest.raises(DeclarationError, match=f"customer.phone: give it another {word}="):
+        build(_table(column), [], "tenant_id")
+
+
+@pytest.mark.parametrize("table", ["trail", "Trail"])
+def test_a_table_that_is_called_like_the_trail_names_its_columns_otherwise(table: str) -> None:
+    """By its own label it would be the trail's; another id is another search domain, too."""
+    with pytest.raises(DeclarationError, match=f"{table}.ip: give it another id="):
+        build(_table(Column("ip", _name(search="exact")), name=table), [], "tenant_id")
+    register = build(_table(Column("ip", _name(search="exact", id="visits.ip")), name=table), [], "tenant_id")
+    field = register.field(b"visits.ip")
+    assert (field.name, field.domain) == (f"{table}.ip", "visits.ip")
+
+
+@pytest.mark.parametrize("name", ["trails.ip", "trail", "my.trail.ip", "amanah", "amanahku.name"])
+def test_a_name_that_only_looks_like_one_of_amanahs_is_taken(name: str) -> None:
+    """It is what a name begins with that counts, dot and underscore included."""
+    register = build(_table(Column("ip", _name(search="exact", id=name, domain=name))), [], "tenant_id")
+    assert register.field(name.encode()).domain == name
+
+
 def test_mappers_that_are_in_use_cannot_be_changed() -> None:
     """Once configured, a mapper remembers its columns' types; swapping them would go half unseen."""
 

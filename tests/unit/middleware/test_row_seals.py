@@ -41,6 +41,7 @@ import amanah
 from amanah.errors import DeclarationError, SealedWriteRefused
 from amanah.middleware.declare import build, declare
 from amanah.middleware.personal import Personal
+from amanah.middleware.row_seals import RowSealBytes
 
 
 def _declared(*columns: Any, sealed: Any = ("x",), **options: Any) -> Any:
@@ -127,6 +128,18 @@ def test_a_sealed_column_is_of_its_own_type_in_everything() -> None:
             assert type((ours == Decimal(1)).right.type) is type((theirs == Decimal(1)).right.type)
             assert ours.type.python_type is theirs.type.python_type
         assert str((seal.table.c.x * 2).compile(dialect=dialect)) == str((twin.c.x * 2).compile(dialect=dialect))
+
+
+@pytest.mark.parametrize("dialect", [postgresql.dialect(), sqlite.dialect()], ids=lambda one: one.name)
+def test_the_seals_column_takes_no_bytes_of_others(dialect: Any) -> None:
+    """Whatever way a value found past the gate: what the gate did not make is refused as it goes to the driver."""
+    column = _declared(Column("x", Integer), sealed=["x"]).table.c.amanah_seal
+    process = column.type.bind_processor(dialect)
+    assert process(None) is None
+    assert bytes(process(RowSealBytes(b"seal"))) == b"seal"
+    for given in (b"seal", bytearray(b"seal"), memoryview(b"seal"), "seal", 1):
+        with pytest.raises(SealedWriteRefused, match=r"payment\.amanah_seal"):
+            process(given)
 
 
 def test_autogenerate_adds_the_seals_column_and_nothing_else(till: Any) -> None:

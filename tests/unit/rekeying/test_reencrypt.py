@@ -155,6 +155,32 @@ def test_a_write_that_comes_meanwhile_wins(books, monkeypatch):
     assert phones(books) == {"budi": "0877 0000 0001", "siti": "0813 1111 2222"}
 
 
+def test_a_write_of_a_process_that_does_not_know_the_newest_key_wins(books, monkeypatch):
+    """Its value is under an older key, as the one that was read: it is taken for no other, and moved in its turn."""
+    cell = "SELECT phone, phone_ix FROM customer WHERE id = 'budi' AND tenant_id = 'a'"
+
+    def write(phone):
+        with books.session() as session:
+            session.get(books.m.Customer, ("a", "budi")).phone = phone
+            session.commit()
+        return dict(zip("pt", books.stored(cell)[0], strict=True))
+
+    theirs = write("0877 0000 0001")
+    write("0812 3456 7890")
+    new_data_keys(books.guard)
+    store = module.Swapper.store
+
+    def late(self, swaps):
+        monkeypatch.setattr(module.Swapper, "store", store)
+        books.stored("UPDATE customer SET phone = :p, phone_ix = :t WHERE id = 'budi' AND tenant_id = 'a'", **theirs)
+        return store(self, swaps)
+
+    monkeypatch.setattr(module.Swapper, "store", late)
+    assert all(one.whole for one in run(books, "customer", tenant="a").values())
+    assert phones(books) == {"budi": "0877 0000 0001", "siti": "0813 1111 2222"}
+    assert books.stored(cell)[0][0] != theirs["p"], "moved as well"
+
+
 def test_a_row_that_is_deleted_meanwhile_stays_deleted(books, monkeypatch):
     """Nothing is inserted."""
     new_data_keys(books.guard)
