@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ONE = "tenant_id = 'a' AND id = 'one'"
 TWO = "tenant_id = 'a' AND id = 'two'"
+BILLING = "essential.service.payment_processing"
 OF_TWO = f"(SELECT amanah_seal FROM bill WHERE {TWO})"
 
 EDITS = {
@@ -293,3 +294,13 @@ def test_what_was_found_is_in_the_trail(till: Any, swallowed: bool) -> None:
     assert ("one",) in [what.rows for what in entry.what if "total" in what.columns]
     assert entry.detail["resource"] == "bill"
     assert ("one",) in [what.rows for what in entry.what]
+
+
+@pytest.mark.anyio
+async def test_what_an_asynchronous_job_found_is_in_the_trail(till: Any) -> None:
+    """As of one without ``async``, and although it goes on."""
+    till.stored(f"UPDATE bill SET total = 1 WHERE {ONE}")
+    async with till.guard.access(tenant="a", actor="boss", purpose=BILLING, reason="test"):
+        with Session(till.engine) as session, pytest.raises(RowTampered):
+            session.get(till.m.Bill, ("a", "one"))
+    assert [one.refusal for one in trail_of(till.guard, "a") if one.kind == "refusal"] == ["row-tampered"]
