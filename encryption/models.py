@@ -46,5 +46,5 @@ subject = Table(
     Index("ix_amanah_subject_epoch", "tenant_id", "epoch"),
 )
 """The secret of each subject, under which their values are sealed: a netstring of its envelope under the tenant's key
-of that ``epoch``, as SELECTs carry it; or, once the subject is erased, the tombstone `subject_keys.ERASED`. ``kind``
+of that ``epoch``, as SELECTs carry it; or, once the subject is erased, its `tombstone`. ``kind``
 says whom the id names (`patient`)."""

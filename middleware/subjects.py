@@ -7,6 +7,7 @@ is as old as its row: once the subject is erased, the next row says so. What was
 from __future__ import annotations
 
 import time
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sqlalchemy import bindparam, select
@@ -16,7 +17,7 @@ from ..encryption.models import subject as subject_table
 from ..encryption.netstrings import after, netstring
 from ..encryption.remembered import Remembered
 from ..encryption.subject_sealing import Secret
-from ..errors import SubjectSecretMissing, SubjectSecretNotCarried
+from ..errors import SubjectSecretMissing, SubjectSecretNotCarried, Tampered
 from .keys import INTERNAL
 
 if TYPE_CHECKING:
@@ -34,11 +35,9 @@ class Sign(bytes):
 
 
 ERASED: Final = Sign(b"-")
-"""The subject was erased."""
+"""The subject was erased: with this begins a `tombstone`."""
 MISSING: Final = Sign(b"~")
 """There is no secret of this subject."""
-TOMBSTONE: Final = netstring(ERASED)
-"""What stands in the table of secrets for a subject that was erased."""
 NOTHING: Final = netstring(b"")
 """Carried by all cells of a row but the first."""
 VALUE: Final = b"+"
@@ -47,10 +46,20 @@ VALUE: Final = b"+"
 Who = tuple[str, str]
 """A subject: of which kind, and its id as text."""
 
-_SIGNS: Final[dict[bytes, bytes]] = {ERASED: ERASED, MISSING: MISSING}
+_TOMBSTONES: Final = "amanah_subject.erased"
+"""The domain of their tokens; an application's begins otherwise."""
 _OURS: Final = {"amanah_internal": INTERNAL}
 _REMEMBERED: Final = 1024
 _AT_ONCE: Final = 5_000
+
+
+def tombstone(cipher: TenantCipher, kind: str, subject: str) -> bytes:
+    """What is kept in place of the secret of a subject that was erased.
+
+    Nobody without the tenant's keys can make it, nor take one subject's for another's. It is under the first version of
+    the index key, which outlasts every exchange, rotation and retirement.
+    """
+    return ERASED + cipher.lasting_token(_TOMBSTONES, netstring(kind, subject))
 
 
 class SubjectSecrets:
@@ -65,14 +74,16 @@ class SubjectSecrets:
         self._writing: dict[Who, Secret] = {}
 
     def meet(self, who: Who, carried: bytes) -> None:
-        """``carried``: a wrapped secret, or what stands for one that is not there: `ERASED`, `MISSING`."""
-        self._met.put(who, _SIGNS.get(carried, carried))
+        """``carried``: a wrapped secret, or what stands for one that is not there: a `tombstone`, `MISSING`."""
+        if carried.startswith(ERASED) and self._met.get(who) == carried:
+            return  # it was checked already
+        self._met.put(who, MISSING if carried == MISSING else carried)
         self._last = (None, None)
 
     def secret(self, cipher: TenantCipher, who: Who) -> Secret | Sign | None:
         """The secret, or the `Sign` `ERASED`; None where there is none or it was not met.
 
-        Raises what `TenantCipher.unwrap_secret` raises.
+        Raises what `TenantCipher.unwrap_secret` raises, and `Tampered` for a tombstone that was forged.
         """
         last, found = self._last
         if last is who:  # the cells of a row come one after the other, with the very same object for their subject
@@ -83,12 +94,18 @@ class SubjectSecrets:
 
     def _secret(self, cipher: TenantCipher, who: Who) -> Secret | Sign | None:
         met = self._met.get(who)
-        if type(met) is Secret or met is ERASED:
+        if type(met) is Secret:
             return met
         if met is None:
             return self._writing.get(who)
         if met is MISSING:
             return None
+        if met.startswith(ERASED):
+            if type(met) is not Sign:
+                if not compare_digest(met, tombstone(cipher, *who)):
+                    raise Tampered
+                self._met.put(who, Sign(met))
+            return ERASED
         secret = cipher.unwrap_secret(*who, met)
         self._met.put(who, secret)
         return secret
@@ -171,4 +188,4 @@ def _made(connection: Connection, cipher: TenantCipher, kind: str, subjects: lis
     return made if reached == len(rows) else _stored(connection, cipher, kind, subjects)
 
 
-__all__ = ["ERASED", "MISSING", "NOTHING", "TOMBSTONE", "VALUE", "Sign", "SubjectSecrets", "Who", "secrets_for"]
+__all__ = ["ERASED", "MISSING", "NOTHING", "VALUE", "Sign", "SubjectSecrets", "Who", "secrets_for", "tombstone"]

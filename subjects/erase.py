@@ -23,9 +23,10 @@ from ..adoption.sealing_targets import engine_for
 from ..audit.entries import What, new_event_id, now_us
 from ..encryption.envelope import OVERWRITTEN
 from ..encryption.models import subject as subject_table
+from ..encryption.netstrings import netstring
 from ..errors import SubjectUnknown
 from ..middleware.erased import SHOWN
-from ..middleware.subjects import TOMBSTONE
+from ..middleware.subjects import tombstone
 from .certificate import Certificate
 from .entry import act_entry
 from .epochs import dark_on
@@ -35,6 +36,7 @@ from .plan import kinds, plan, rows_about, tables_about
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
+    from ..encryption.cipher import TenantCipher
     from ..guard import Guard
     from ..middleware.fields import Field, Protected
     from .plan import Plan
@@ -66,7 +68,7 @@ def carry_out(guard: Guard, erasure: Erasure, *, operator: str, reason: str, act
     with engine_for(guard) as engine:
         with engine.begin() as connection:  # 2
             dark = dark_on(guard, connection, tenant, kind, subject, erasure.at)
-            destroy_secret(connection, tenant, kind, subject, erasure.at)
+            destroy_secret(connection, guard.keyring.cipher(tenant), kind, subject, erasure.at)
             made = plan(guard, connection, tenant, kind, subject)
             what = []
             for table in tables_about(guard, kind):
@@ -82,11 +84,13 @@ def carry_out(guard: Guard, erasure: Erasure, *, operator: str, reason: str, act
     return Certificate.of(made, erasure, dark)
 
 
-def destroy_secret(connection: Connection, tenant: str, kind: str, subject: str, at: int) -> None:
+def destroy_secret(connection: Connection, cipher: TenantCipher, kind: str, subject: str, at: int) -> None:
     """The tombstone in place of the subject's secret, also where there never was one."""
     insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    gone = {"epoch": None, "wrapped": TOMBSTONE, "erased_at": at}
-    statement = insert(subject_table).values(tenant_id=tenant, kind=kind, subject=subject, created_at=at, **gone)
+    gone = {"epoch": None, "wrapped": netstring(tombstone(cipher, kind, subject)), "erased_at": at}
+    statement = insert(subject_table).values(
+        tenant_id=cipher.tenant_id, kind=kind, subject=subject, created_at=at, **gone
+    )
     columns = subject_table.c
     connection.execute(
         statement.on_conflict_do_update(

@@ -110,7 +110,7 @@ def test_forge_secret(amanah_stage: Stage, amanah_column: str) -> None:
 
 
 def test_forge_erasure(amanah_stage: Stage, amanah_column: str) -> None:
-    """A person whose erasure somebody put on record reads as erased, and as nothing else."""
+    """A person whose erasure somebody put on record by hand is not taken for erased, and is not shown."""
     _run(on_secrets.forge_erasure, amanah_stage, amanah_stage.field, amanah_column)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, insert, select, text, union_all, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from amanah import Hold, is_erased
+from amanah.encryption.netstrings import netstring
 from amanah.errors import (
     DeclarationError,
     SubjectErased,
@@ -18,7 +19,7 @@ from amanah.errors import (
 )
 from amanah.middleware.declare import declare
 from amanah.middleware.personal import Personal
-from amanah.middleware.subjects import TOMBSTONE
+from amanah.middleware.subjects import tombstone
 
 
 def envelopes(books: Any, column: str, who: str = "budi") -> bytes:
@@ -27,14 +28,61 @@ def envelopes(books: Any, column: str, who: str = "budi") -> bytes:
     return b"" if value is None else bytes(value)
 
 
-def erase(books: Any, who: str = "budi", kind: str = "customer") -> None:
+def erase(books: Any, who: str = "budi", kind: str = "customer", gone: bytes | None = None) -> None:
     """What an erasure comes to, as far as reading is concerned."""
     books.stored(
-        "UPDATE amanah_subject SET wrapped = :gone, epoch = NULL, erased_at = 1 WHERE kind = :kind AND subject = :who",
-        gone=TOMBSTONE,
+        "UPDATE amanah_subject SET wrapped = :gone, epoch = NULL, erased_at = 1 "
+        "WHERE kind = :kind AND subject = :who AND tenant_id = 'a'",
+        gone=netstring(gone or tombstone(books.guard.keyring.cipher("a"), kind, who)),
         kind=kind,
         who=who,
     )
+
+
+@pytest.mark.parametrize("forged", ["sign", "made up", "changed", "longer", "another's", "another tenant's"])
+def test_nobody_who_writes_to_the_database_makes_a_person_read_as_erased(books: Any, forged: str) -> None:
+    """Only the tenant's keys make a tombstone, each for one person; reading and writing are refused."""
+    ours, theirs = (books.guard.keyring.cipher(tenant) for tenant in ("a", "b"))
+    genuine = tombstone(ours, "customer", "budi")
+    made = {
+        "sign": b"-",
+        "made up": b"-" + bytes(16),
+        "changed": genuine[:-1] + bytes([genuine[-1] ^ 1]),
+        "longer": genuine + b"x",
+        "another's": tombstone(ours, "customer", "siti"),
+        "another tenant's": tombstone(theirs, "customer", "budi"),
+    }
+    erase(books, gone=made[forged])
+    m = books.m
+    for column in (m.Customer.name, m.Customer.phone):
+        with books.session() as session, pytest.raises(Tampered):
+            session.scalars(select(column).where(m.Customer.id == "budi")).all()
+    with books.session() as session, pytest.raises(Tampered):
+        session.execute(update(m.Customer.__table__).where(m.Customer.id == "budi").values(name="Wati"))
+    with books.session() as session:
+        assert session.scalars(select(m.Customer.name).where(m.Customer.id == "siti")).all() == ["Siti Aminah"]
+    erase(books)
+    with books.session() as session:
+        assert is_erased(session.scalars(select(m.Customer.name).where(m.Customer.id == "budi")).one())
+
+
+def test_a_tombstone_is_checked_once_for_each_access(books: Any, monkeypatch: Any) -> None:
+    """However many rows bring it along; the next access looks again."""
+    made: list[str] = []
+    cipher = type(books.guard.keyring.cipher("a"))
+    token = cipher.lasting_token
+
+    def counted(self: Any, domain: str, value: bytes) -> bytes:
+        made.append(domain)
+        return bytes(token(self, domain, value))
+
+    erase(books)
+    monkeypatch.setattr(cipher, "lasting_token", counted)
+    for looked in (1, 2):
+        with books.session() as session:
+            for _ in range(3):
+                assert all(map(is_erased, session.scalars(select(books.m.Customer.name).filter_by(id="budi"))))
+        assert made.count("amanah_subject.erased") == looked
 
 
 def test_each_person_has_a_secret_of_their_own_made_with_their_row(books: Any) -> None:

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
 from amanah import is_erased
+from amanah.adoption.search_rotation import exchange
+from amanah.audit.entries import now_us
 from amanah.errors import LedgerDamaged, LedgerUnwritable, SubjectErased, SubjectUnknown
+from amanah.rekeying.keys import rotate_tenant
 from amanah.rekeying.reencrypt import reencrypt
+from amanah.rekeying.retirement import retire
+from amanah.subjects.epochs import Epochs
 from amanah.subjects.erase import erase, plan_of
 from amanah.subjects.ledger import Erasure, Ledger
 from amanah.subjects.replay import outstanding, replay
+from tests.rekeying_world import OPS, new_data_keys
 
 WHO = ("a", "patient", "1")
 
@@ -221,3 +228,23 @@ def test_keys_are_replaced_with_erased_persons_and_rows_about_nobody(clinic: Any
     assert is_erased(shown(clinic)[0].name)
     assert (shown(clinic)[1].diagnosis, shown(clinic, 9)[1].complaint) == ("flu 1", "walk-in")
     assert not any(one.moved for one in reencrypt(clinic.guard, operator="operator:test", tenant="a"))
+
+
+def test_an_erasure_outlasts_every_key_that_is_replaced(clinic: Any) -> None:
+    """Index key, data keys, tenant key, epochs: the person goes on to read as erased, also in a new process."""
+    erased(clinic)
+    guard, later = clinic.guard, 0
+    for step in ("made", "read", "done"):
+        done = exchange(guard, "a", operator=OPS, clock=lambda: now_us() + later)  # noqa: B023 - called at once
+        assert done.step == step
+        later += int(2 * guard.keyring.ttl * 1_000_000) + 1
+    new_data_keys(guard)
+    reencrypt(guard, operator=OPS)
+    retire(guard, "a", 2, operator=OPS)
+    rotate_tenant(guard, ["a"], operator=OPS)
+    for day in (31, 33, 70, 75):
+        Epochs(guard, operator=OPS, clock=lambda: time.time_ns() + day * 86_400 * 10**9).tend()  # noqa: B023
+    guard.keyring.forget("a")
+    assert is_erased(shown(clinic)[0].name)
+    assert shown(clinic, 2)[0].name == "Siti"
+    assert list(replay(guard, operator=OPS)) == []
