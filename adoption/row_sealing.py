@@ -24,9 +24,8 @@ from sqlalchemy import column as sql_column
 from sqlalchemy import table as sql_table
 
 from ..errors import InvalidInput, KeyUnknown, RowsSealedBefore, RowTampered, SealError, SiblingsMissing
-from ..middleware.fields import key_text
-from ..middleware.row_seals import SEAL_COLUMN, SealedRow, SealedRows, body, reseal
-from ..middleware.row_spelling import WRONG_TEXT
+from ..middleware.row_seals import SEAL_COLUMN, SealedRows
+from ..middleware.stored_rows import StoredRows
 from .sealing_tables import Raw, Stored, owner_text
 from .sealing_targets import engine_for
 from .sealing_work import BATCH, QUIET, Watcher, note
@@ -200,7 +199,7 @@ class _Rows:
     def __init__(self, engine: Engine, seal: SealedRows, tenant: str, cipher: TenantCipher) -> None:
         self.engine, self.seal, self.tenant, self.cipher = engine, seal, tenant, cipher
         self.stored = Stored(seal.table, (), engine.dialect)
-        self.spelled = seal.spelled(engine.dialect)
+        self.rows = StoredRows(seal, engine.dialect)
         self.quote = engine.dialect.identifier_preparer.quote
         names = [*seal.table.key, SEAL_COLUMN]
         bare = sql_table(seal.table.name, *(sql_column(name, self._type(name)) for name in names))
@@ -270,41 +269,27 @@ class _Rows:
             connection.exec_driver_sql(f"UPDATE {name} SET {column} = {column} WHERE 1 = 0")  # noqa: S608 - quoted
 
     def _page(self, chosen: Any, last: Any, size: int) -> Any:
-        texts: list[Any] = [
-            literal_column(one.sql(self.quote(n))) for one, n in zip(self.spelled, self.seal.columns, strict=True)
-        ]
-        what = [*texts, literal_column(self.quote(SEAL_COLUMN))]
-        return self.stored.page(self.tenant, chosen, what, last, size).with_for_update()
+        return self.stored.page(self.tenant, chosen, self.rows.columns, last, size).with_for_update()
 
     def _swap(self, row: Any, made: bytes) -> dict[str, Any]:
         return {f"k{n}": row[n] for n in range(len(self.stored.keys))} | {"seal": made}
 
-    def _row(self, row: Any) -> SealedRow:
-        """The row as the cipher takes it. Raises `RowTampered` for a value that its column cannot hold."""
-        size = len(self.stored.keys)
-        key = tuple(key_text(c, part) for c, part in zip(self.seal.table.key_columns(), row[:size], strict=True))
-        texts = row[size : size + len(self.spelled)]
-        try:
-            spelled = [
-                None if text is None else one.from_text(text) for one, text in zip(self.spelled, texts, strict=True)
-            ]
-        except WRONG_TEXT:
-            raise RowTampered(resource=self.seal.table.resource) from None
-        return SealedRow(key, tuple(spelled))
-
     def _as_it_is(self, row: Any) -> bytes | None:
         try:
-            return reseal(self.cipher, self.seal, self._row(row))
+            return self.rows.sealed(self.cipher, self.rows.as_it_is(*self._parts(row)))
         except RowTampered:
             return None
 
     def _if_it_holds(self, row: Any) -> bytes | None:
         try:
-            known = self._row(row)
-            held = self.cipher.check_row_seal(self.seal.place, body(known.texts, known.key), bytes(row[-1]))
+            return self.rows.sealed(self.cipher, self.rows.checked(self.cipher, *self._parts(row)))
         except SealError:
             return None
-        return reseal(self.cipher, self.seal, known) if held else None
+
+    def _parts(self, row: Any) -> tuple[list[str], Any]:
+        """A row's key as text, and what `StoredRows` takes."""
+        size = len(self.stored.keys)
+        return self.stored.key_texts(row[:size]), row[size:]
 
 
 __all__ = ["RowsResult", "accept_row", "renew_row_seals", "seal_rows", "sealed_tables"]

@@ -31,7 +31,7 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause
 from ..errors import RawSqlRefused, SealedUseRefused
 from .column_types import IndexToken, Search, Sibling
 from .compiler_raw import RawText
-from .compiler_rows import RowCells
+from .compiler_rows import ROW_NAME, RowCells
 from .compiler_state import SIGN_IN, of_table, plain_of
 from .compiler_wall import Wall
 from .raw import STRING_RUNNERS
@@ -215,6 +215,8 @@ class GuardedCompiler(Wall, RawText, RowCells):
             field = column.type.field.name if column.type.field else column.name
             refuse(SealedUseRefused(field=field, construct="using the column beside it directly"))
         name = str(column.name).lower()
+        if ROW_NAME.fullmatch(name):
+            refuse(RawSqlRefused(name=name))
         source = column.table
         if source is None:
             self._loose.add(name)

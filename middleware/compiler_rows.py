@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import CTE, Alias, Select, Subquery
 from sqlalchemy.sql.elements import ColumnClause
@@ -24,6 +24,9 @@ from .row_seals import SEAL_COLUMN, RowSealed
 
 if TYPE_CHECKING:
     from .row_seals import RowCell, SealedRows
+
+ROW_NAME: Final = re.compile(r"amanah_[0-9a-f]{16}")
+"""Under such names subqueries pass on what checking a row needs: in it are values that are not shown."""
 
 _LAST_NAME = re.compile(r'(?:"((?:[^"]|"")+)"|([\w$]+))$')
 

@@ -90,8 +90,8 @@ def declare(
         sign_in: the application's login reads and writes this table before anybody is known.
         via: for a table without a tenant column, the foreign key column that leads to the row by which it belongs to
             its tenant: a line of an invoice is the invoice's. The parent may itself belong to its tenant by a parent.
-        sealed_rows: plaintext columns over which each row is sealed, so that an edit behind the application is found
-            when the row is loaded. The same as ``__sealed_rows__`` in the model.
+        sealed_rows: columns over which each row is sealed, so that an edit behind the application is found when the
+            row is loaded; one of them at least is not personal. The same as ``__sealed_rows__`` in the model.
     """
     sealed = (sealed_rows,) if isinstance(sealed_rows, str) else tuple(sealed_rows)
     said = dict(columns or {})

@@ -1,7 +1,7 @@
 """The declaration of row seals: which columns, what is refused, and the column that holds the seals.
 
-In the model ``__sealed_rows__ = ("amount", "status")``, which means nothing to an application that runs without a
-guard; beside it ``declare("payment", sealed_rows=("amount", "status"))``.
+In the model ``__sealed_rows__ = ("version", "amount", "phone")``, which means nothing to an application that runs
+without a guard; beside it ``declare("payment", sealed_rows=("version", "amount", "phone"))``.
 """
 
 from __future__ import annotations
@@ -80,13 +80,24 @@ def seal_rows(protected: Protected, names: tuple[str, ...]) -> None:
         raise DeclarationError(detail=f"{table.name}: sealed rows need a table name of plain letters and digits")
     for name in names:
         _check(protected, table.c[name])
+        _check_values(protected, table.c[name])
     if SEAL_COLUMN in table.c and not isinstance(table.c[SEAL_COLUMN].type, SealColumn):
         raise DeclarationError(detail=f"{table.name}.{SEAL_COLUMN} is the name of the column for the rows' seals")
+    bearers = tuple(name for name in names if name not in protected.fields)
+    if not bearers:
+        raise DeclarationError(
+            detail=f"{table.name}: all columns under its row seal are personal, and only others check it when they are "
+            "loaded; add one, such as a version column"
+        )
     own = {name: _own(table.c[name]) for name in names}
-    seal = protected.sealed_rows = SealedRows(protected, table.name, names, own)
-    for name in names:
+    envelopes = {name for name in names if name in protected.fields and protected.fields[name].sealed}
+    types = {name: None if name in envelopes else own[name] for name in names}
+    seal = protected.sealed_rows = SealedRows(protected, table.name, names, types, bearers)
+    for name in bearers:
         table.c[name].type = RowSealed(own[name], seal, name)
-        _tell_default(table.c[name])
+    for name in names:
+        if name not in envelopes:  # what is sealed has its default before the row is
+            _tell_default(table.c[name])
     if SEAL_COLUMN not in table.c:
         table.append_column(Column(SEAL_COLUMN, SealColumn(seal), nullable=True, _omit_from_statements=True))
     else:
@@ -94,15 +105,11 @@ def seal_rows(protected: Protected, names: tuple[str, ...]) -> None:
 
 
 def _own(column: Column[Any]) -> Any:
-    return column.type.inner if isinstance(column.type, RowSealed) else column.type
+    return column.type.inner if isinstance(column.type, RowSealed | Personal) else column.type
 
 
 def _check(protected: Protected, column: Column[Any]) -> None:
     label = f"{protected.name}.{column.name}"
-    if isinstance(column.type, Personal):
-        raise DeclarationError(
-            detail=f"{label} is personal: sealed, it is bound to its row already; leave it out of the row's seal"
-        )
     if column.primary_key or column.name == protected.owner_column:
         raise DeclarationError(detail=f"{label} is part of what its row is, and sealed with it already; leave it out")
     if column.computed is not None or column.identity is not None:
@@ -124,7 +131,17 @@ def _check(protected: Protected, column: Column[Any]) -> None:
             raise DeclarationError(detail=f"{label}: ON UPDATE would change it behind the row's seal")
         if (constraint.ondelete or "").upper().startswith("SET"):
             raise DeclarationError(detail=f"{label}: ON DELETE SET would change it behind the row's seal")
-    check_type(label, _own(column))
+
+
+def _check_values(protected: Protected, column: Column[Any]) -> None:
+    """The seal is over envelopes as they stand in the column, or over values that can be spelled."""
+    label = f"{protected.name}.{column.name}"
+    field = protected.fields.get(column.name)
+    if field is not None and field.beside:
+        detail = f"{label} has sealing=, whose steps do not write the row's seal; leave it out of the seal"
+        raise DeclarationError(detail=detail)
+    if field is None or not field.sealed:
+        check_type(label, _own(column))
 
 
 def _tell_default(column: Column[Any]) -> None:

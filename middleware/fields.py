@@ -180,7 +180,7 @@ class Protected:
     has_children: bool = False
     """Rows of other tables belong to their tenant by a row of this one."""
     sealed_rows: SealedRows | None = None
-    """The seal of its rows, over plaintext columns."""
+    """The seal of its rows."""
     _last: Row | None = None
     _carried: tuple[str, ...] | None = None
     _layout: tuple[int, tuple[int, ...], int] | None = None
@@ -286,7 +286,7 @@ class Register:
         self.personal_columns: frozenset[str] = frozenset()
         """Names of personal columns and of those beside them, in lower case."""
         self.row_sealed_columns: frozenset[str] = frozenset()
-        """Names of plain columns that are sealed with their rows, in lower case."""
+        """Names of columns that are sealed with their rows, in lower case."""
         self.lenient = False
         """Only a part of what there is: other relations are let be, while the guard observes."""
         self.observing: Observing | None = None

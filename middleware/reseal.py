@@ -2,7 +2,7 @@
 
 1. The row as it is, locked until the transaction ends.
 2. Each envelope opened under its old place and subject.
-3. Key and subject set, and every value sealed anew, in one UPDATE.
+3. Key and subject set, and every value sealed anew, in one UPDATE; the row, too, where it is sealed over one of them.
 
 Nothing that is opened here is shown to anybody.
 """
@@ -20,6 +20,8 @@ from .column_types import Sealed, StoredEnvelope
 from .fields import key_text
 from .keys import INTERNAL
 from .parent_rows import owned
+from .row_seals import SEAL_COLUMN, RowSealBytes
+from .stored_rows import StoredRows
 from .subjects import SubjectSecrets, secrets_for
 
 if TYPE_CHECKING:
@@ -53,11 +55,13 @@ class Resealing:
         self._columns = table.table.c
         self._fields = [f for f in table.fields.values() if f.writes_sealed]
         self._secrets = SubjectSecrets()
+        rows = None if table.sealed_rows is None else StoredRows(table.sealed_rows, connection.dialect)
+        self._rows = rows if rows is not None and rows.covers([f.column for f in self._fields]) else None
 
     def move(self, key: Mapping[str, Any], to: Mapping[str, Any]) -> What:
         """Set ``to`` in the row with that ``key``; the tenant's part may be left out. What was done, for the trail.
 
-        Raises `InvalidInput` for other columns, `RowNotThere`, `SubjectErased`, and what opening raises.
+        Raises `InvalidInput` for other columns, `RowNotThere`, `SubjectErased`, `RowTampered`, and what opening raises.
         """
         table = self._table
         whole = set(table.key) - set(filter(None, [table.tenant]))
@@ -67,7 +71,8 @@ class Resealing:
         mine = [owned(table, self._cipher.tenant_id), *(self._columns[n] == key[n] for n in whole)]
         names = list(dict.fromkeys([*table.key, *filter(None, [table.subject])]))
         stored = [StoredEnvelope(f) for f in self._fields]
-        query = select(*(self._columns[n] for n in names), *stored).where(*mine)
+        sealed = [] if self._rows is None else self._rows.columns
+        query = select(*(self._columns[n] for n in names), *stored, *sealed).where(*mine)
         if self._connection.dialect.name == "postgresql":
             query = query.with_for_update()
         else:  # a write that changes nothing takes SQLite's one write lock
@@ -80,11 +85,15 @@ class Resealing:
         after = {**now, **to}
         old, new = (self._key(now), self._secret(now)), (self._key(after), self._secret(after))
         values: dict[str, Any] = {self._columns[n].key: after[n] for n in to}
-        for field, envelope in zip(self._fields, found[len(names) :], strict=True):
+        envelopes: dict[str, Sealed] = {}
+        for field, envelope in zip(self._fields, found[len(names) : len(names) + len(stored)], strict=True):
             if envelope is None or bytes(envelope) == OVERWRITTEN:
                 continue
             encoded = self._open(field, *old, bytes(envelope))  # 2
-            values[self._columns[field.sealed_column].key] = self._seal(field, *new, encoded)
+            envelopes[field.column] = values[self._columns[field.sealed_column].key] = self._seal(field, *new, encoded)
+        if self._rows is not None:
+            row = self._rows.checked(self._cipher, old[0], found[len(names) + len(stored) :])
+            values[SEAL_COLUMN] = RowSealBytes(self._rows.sealed(self._cipher, row, envelopes))
         done = self._connection.execute(  # 3
             update(table.table).where(*mine).values(values), execution_options=_OURS
         )

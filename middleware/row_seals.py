@@ -4,6 +4,9 @@ The seal stands in a column of its own, ``amanah_seal``, which is no attribute o
 first of the sealed columns brings along what checking needs (`RowCell`): the texts of all of them, the row's key, and
 the seal. Its result processor checks the seal under the current access and hands over its own value; the others come as
 they are.
+
+A personal column may be sealed, too, by what is stored of it: its envelope, or the plain value of a governed one. It
+keeps its type and brings no seal along; one of the plain columns does.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from ..encryption.netstrings import after, netstring
 from ..encryption.row_seal import SIZE
 from ..errors import RowTampered, RowUnsealed, SealedWriteRefused, SealError, Tampered
 from .access import require
-from .row_spelling import WRONG_TEXT, Spelling, spelling
+from .row_spelling import WRONG_TEXT, Spelling, envelope_spelling, spelling
 from .shape import refuse
 
 if TYPE_CHECKING:
@@ -55,8 +58,10 @@ class SealedRows:
     table: Protected
     id: str
     columns: tuple[str, ...]
-    types: Mapping[str, TypeEngine[Any]]
-    """The columns' own types."""
+    types: Mapping[str, TypeEngine[Any] | None]
+    """The columns' own types; None for one that holds envelopes."""
+    bearers: tuple[str, ...]
+    """Those of the columns that are not personal: loading one of them checks the row."""
     place: bytes = b""
     prefixes: dict[str, bytes] = field(default_factory=dict)
     """What a cell of each column begins with."""
@@ -65,15 +70,18 @@ class SealedRows:
     def __post_init__(self) -> None:
         """Compute what the hot path needs."""
         self.place = netstring(self.id, *self.columns)
-        self.prefixes = {name: netstring(self.id, name) for name in self.columns}
+        self.prefixes = {name: netstring(self.id, name) for name in self.bearers}
 
     def spelled(self, dialect: Dialect) -> tuple[Spelling, ...]:
         """How the values of each column are spelled."""
         known = self._spelled.get(dialect.name)
         if known is None:
-            names = ((f"{self.table.name}.{name}", self.types[name]) for name in self.columns)
-            known = self._spelled[dialect.name] = tuple(spelling(name, type_, dialect) for name, type_ in names)
+            known = self._spelled[dialect.name] = tuple(self._spelling(name, dialect) for name in self.columns)
         return known
+
+    def _spelling(self, name: str, dialect: Dialect) -> Spelling:
+        label, type_ = f"{self.table.name}.{name}", self.types[name]
+        return envelope_spelling(label, dialect) if type_ is None else spelling(label, type_, dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +268,7 @@ class CheckedRow(TypeDecorator[Any]):
         """``seal``: of the row's table."""
         super().__init__()
         self.seal = seal
-        self.column = seal.columns[0]
+        self.column = seal.bearers[0]
 
     @property
     def _static_cache_key(self) -> Any:

@@ -10,6 +10,7 @@ the SQL that gives the value's text whatever the session's settings are (`DateSt
 - Floating-point numbers as the 16 hexadecimal digits of their eight bytes: exact.
 - Points in time as ``2026-12-01 09:30:00.000000``, in UTC where the column has a zone; SQLite keeps no zones.
 - JSON with sorted keys and numbers by value, because PostgreSQL's JSONB keeps neither.
+- Envelopes in lower-case hexadecimal digits.
 """
 
 from __future__ import annotations
@@ -68,6 +69,22 @@ def spelling(name: str, type_: TypeEngine[Any], dialect: Dialect) -> Spelling:
     postgres = dialect.name == "postgresql"
     own = None if postgres else type_.dialect_impl(dialect).result_processor(dialect, None)
     return _KINDS[_kind(type_, codec)](_Column(name, type_, codec, postgres=postgres, own=own))
+
+
+def envelope_spelling(name: str, dialect: Dialect) -> Spelling:
+    """The spelling for the column ``name`` (``table.column``) where it holds envelopes."""
+
+    def from_value(value: Any) -> str:
+        if not isinstance(value, bytes):
+            raise SealedWriteRefused(field=name, detail="its row would be sealed over a plain value")
+        return value.hex()
+
+    def sql(text: str) -> str:
+        if dialect.name == "postgresql":
+            return f"encode({text}, 'hex')"
+        return f"CASE WHEN {text} IS NOT NULL THEN lower(hex({text})) END"  # hex(NULL) is an empty text
+
+    return Spelling(from_value, lambda text: bytes.fromhex(text).hex(), bytes.fromhex, sql)
 
 
 def check_type(name: str, type_: TypeEngine[Any]) -> None:
@@ -361,4 +378,4 @@ _KINDS: dict[str, Callable[[_Column], Spelling]] = {
     "enum": _enum,
 }
 
-__all__ = ["WRONG_TEXT", "InvalidInput", "Spelling", "check_type", "spelling"]
+__all__ = ["WRONG_TEXT", "InvalidInput", "Spelling", "check_type", "envelope_spelling", "spelling"]

@@ -118,7 +118,7 @@ def _locked(connection: Connection, seal: SealedRows, keys: Sequence[Sequence[st
         lock = f"UPDATE {name} SET {column} = {column} WHERE 1 = 0"  # noqa: S608 - names from the metadata, quoted
         connection.exec_driver_sql(lock, execution_options=options)
     columns = table.key_columns()
-    cell: Any = RowCell(table.table.c[seal.columns[0]], CheckedRow(seal))
+    cell: Any = RowCell(table.table.c[seal.bearers[0]], CheckedRow(seal))
     for start in range(0, len(keys), _AT_ONCE):
         part = {tuple(key) for key in keys[start : start + _AT_ONCE]}
         chosen = or_(*(and_(*map(_equals, columns, key)) for key in sorted(part)))

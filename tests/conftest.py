@@ -261,6 +261,16 @@ def till(filled_till: None, worlds: None, database_url: str, tmp_path: Path) -> 
 
 
 @pytest.fixture
+def cards(worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The SQL gate around tables whose rows are sealed over personal columns, too (``tests/cards_world.py``)."""
+    module = _world("cards_world")
+    made = module.build(database_url, tmp_path)
+    module.seed(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def observed_world(database_url: str, tmp_path: Path) -> Iterator[Any]:
     """An application that was never written for Amanah, to be observed (``tests/observed_world.py``)."""
     made = _world("observed_world").ObservedWorld(database_url, tmp_path)

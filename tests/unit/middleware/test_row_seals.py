@@ -62,8 +62,16 @@ REFUSED = {
     "no such column": _declared,
     "the key": lambda: _declared(sealed=["id"]),
     "the tenant": lambda: _declared(sealed=["tenant_id"]),
-    "personal and sealed": lambda: _declared(Column("x", Personal(String, category="user.name"))),
-    "personal and governed": lambda: _declared(Column("x", Personal(String, category="user.name", sealed=False))),
+    "personal columns alone": lambda: _declared(Column("x", Personal(String, category="user.name"))),
+    "on its way to being sealed": lambda: _declared(
+        Column("x", Personal(String, category="user.name", sealing="write_both")), Column("y", Integer), sealed="xy"
+    ),
+    "governed bytes": lambda: _declared(
+        Column("x", Personal(LargeBinary, category="user.name", sealed=False)), Column("y", Integer), sealed="xy"
+    ),
+    "personal with a server default": lambda: _declared(
+        Column("x", Personal(String, category="user.name"), server_default="-"), Column("y", Integer), sealed="xy"
+    ),
     "bytes": lambda: _declared(Column("x", LargeBinary)),
     "an array": lambda: _declared(Column("x", ARRAY(Integer))),
     "computed": lambda: _declared(Column("y", Integer), Column("x", Integer, Computed("y + 1"))),
