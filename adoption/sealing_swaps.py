@@ -3,11 +3,14 @@
 PostgreSQL: a batch is one statement over arrays. Rows that somebody else holds are left out, so that it never waits for
 the application's transactions and cannot be in a deadlock with them. SQLite: one statement, many times; there is one
 writer at a time anyhow.
+
+Where rows are sealed over their envelopes, the seal is a part of the same swap: each honest write of the row gives it
+another one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Text, and_, bindparam, case, column, func, null, or_, select, update
 from sqlalchemy import cast as sql_cast
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from .sealing_tables import Stored
 
 
+_SEALS: Final = ("old_seal", "new_seal")
+
+
 class Swap(NamedTuple):
     """One row's new envelopes: for each of the table's fields what was ``seen`` plain, or None where it stays."""
 
@@ -31,19 +37,24 @@ class Swap(NamedTuple):
     envelopes: tuple[bytes | None, ...]
     tokens: tuple[Tokens, ...]
     """`NO_TOKENS` where they stay as they are."""
+    seals: tuple[bytes | None, bytes | None] = (None, None)
+    """The row's seal that was seen, and the new one; the row must still have the first. For `Swapper` of ``seals``."""
 
 
 class Swapper:
     """Stores envelopes of one tenant's rows in one table."""
 
-    def __init__(self, engine: Engine, stored: Stored, tenant: str) -> None:
+    def __init__(self, engine: Engine, stored: Stored, tenant: str, *, seals: bool = False) -> None:
+        """``seals``: each row's seal is swapped with its envelopes."""
         self._engine = engine
         self._stored = stored
+        self._seals = seals
         self._postgresql = engine.dialect.name == "postgresql"
         every = range(len(stored.fields))
         self._names = [
             *(f"k{number}" for number in range(len(stored.keys))),
             *(f"{kind}{number}" for kind in ("s", "e", "t", "u") for number in every),
+            *(_SEALS if seals else ()),
         ]
         self._statement = self._of_arrays(tenant) if self._postgresql else self._of_one_row(tenant)
 
@@ -84,12 +95,16 @@ class Swapper:
                 values[token] = case((none, token), else_=given[f"{kind}{number}"])
             same = and_(stored.unchanged(field, seen), stored.wanting(field))
             conditions.append(or_(envelope.is_(null()), same))
+        if self._seals:
+            before, after = (given[name] for name in _SEALS)
+            values[stored.row_seal()] = after
+            conditions.append(stored.row_seal().is_not_distinct_from(before))
         return values, conditions
 
     def _of_one_row(self, tenant: str) -> Any:
         stored = self._stored
         given: dict[str, ColumnElement[Any]] = {
-            name: bindparam(name, type_=Raw()) for number in range(len(stored.fields)) for name in _names(number)
+            name: bindparam(name, type_=Raw()) for name in self._names if not name.startswith("k")
         }
         values, conditions = self._changes(given)
         keys = [key == bindparam(f"k{number}", type_=key.type) for number, key in enumerate(stored.keys)]
@@ -97,7 +112,9 @@ class Swapper:
 
     def _row(self, swap: Swap) -> dict[str, Any]:
         first, second = zip(*swap.tokens, strict=True)
-        return dict(zip(self._names, (*swap.key, *swap.seen, *swap.envelopes, *first, *second), strict=True))
+        seals = swap.seals if self._seals else ()
+        given = (*swap.key, *swap.seen, *swap.envelopes, *first, *second, *seals)
+        return dict(zip(self._names, given, strict=True))
 
     def _of_arrays(self, tenant: str) -> Any:
         stored = self._stored
@@ -106,6 +123,8 @@ class Swapper:
             seen, *made = _names(number)
             kinds[seen] = stored.seen(field).type
             kinds |= dict.fromkeys(made, Raw())
+        if self._seals:
+            kinds |= dict.fromkeys(_SEALS, Raw())
         free, same_row = free_rows(stored, kinds)
         values, conditions = self._changes(dict(free.c.items()))
         statement = update(stored.table).where(*same_row, stored.owned(tenant), *conditions).values(values)
@@ -121,6 +140,8 @@ class Swapper:
             arrays[envelope] = [swap.envelopes[number] for swap in swaps]
             arrays[first] = [swap.tokens[number][0] for swap in swaps]
             arrays[second] = [swap.tokens[number][1] for swap in swaps]
+        for number, name in enumerate(_SEALS if self._seals else ()):
+            arrays[name] = [swap.seals[number] for swap in swaps]
         return arrays
 
 

@@ -34,6 +34,7 @@ from ..encryption.envelope import OVERWRITTEN
 from ..encryption.netstrings import netstring
 from ..errors import TenantCrossed
 from ..middleware.fields import key_text
+from ..middleware.row_seals import SEAL_COLUMN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +82,8 @@ class Stored:
                 types |= dict.fromkeys(field.index_columns, Raw())
         if protected.subject is not None:
             types[protected.subject] = protected.table.c[protected.subject].type
+        if protected.sealed_rows is not None:
+            types[SEAL_COLUMN] = Raw()
         self.table = table(protected.name, *(column(name, type_) for name, type_ in types.items()))
         self.keys: tuple[ColumnClause[Any], ...] = tuple(self.table.c[name] for name in protected.key)
         self._key_columns = protected.key_columns()
@@ -92,6 +95,10 @@ class Stored:
     def envelope(self, field: Field) -> ColumnElement[Any]:
         """The column of the envelopes."""
         return self.table.c[field.sealed_column]
+
+    def row_seal(self) -> ColumnElement[Any]:
+        """The column of the rows' seals, where rows are sealed."""
+        return self.table.c[SEAL_COLUMN]
 
     def tokens(self, field: Field) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
         """The columns of the search tokens, by slot."""

@@ -7,6 +7,8 @@ Invariants:
 2. A concurrent write wins. An envelope is replaced only if it is the very one that was opened.
 3. What does not open stays as it is, is counted, and is named by its row.
 4. No key is made, and none is used to seal that some process may not know yet.
+5. A row that is sealed over a value gets its new seal with it, in one statement, where the one that it has holds.
+   Where it does not, the row stays as it is, as in 3.
 
 The application's engine and its gate are not used: no access, no events, no cell in the trail; each tenant's trail
 takes an entry before its first row and one after its last.
@@ -30,8 +32,9 @@ from ..adoption.sealing_work import BATCH, PASSES, QUIET, Known, note, pages
 from ..audit.entries import now_us
 from ..encryption.models import DATA
 from ..encryption.tenant_keys import newest, rows_of
-from ..errors import KeyNotSettled
+from ..errors import KeyNotSettled, SealError
 from ..middleware.row_seals import SEAL_COLUMN
+from ..middleware.stored_rows import StoredRows
 from .envelopes import Census, Envelopes
 from .row_seals import move_row_seals, with_row_seals
 
@@ -41,8 +44,10 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Engine
 
     from ..adoption.sealing_work import Watcher
+    from ..encryption.keyring import TenantCipher
     from ..guard import Guard
     from ..middleware.fields import Field
+    from ..middleware.row_seals import SealedRow
 
 _PAUSE: Final = 0.2
 """Seconds before going back to rows that others hold or write."""
@@ -55,8 +60,9 @@ REQUESTS: Final = "amanah_request.envelope"
 class Moved:
     """What was moved of one column, and what is left under older keys; counts are of values.
 
-    ``unopened``: (tenant, row key) of values that did not open; they are ``left``, too. ``without_keys``: values in
-    rows whose tenant has no keys here, by what their tenant column says ("" for none); they are ``left``, too.
+    ``unopened``: (tenant, row key) of values that did not open, or are under their row's seal, which does not hold;
+    they are ``left``, too. ``without_keys``: values in rows whose tenant has no keys here, by what their tenant column
+    says ("" for none); they are ``left``, too.
     """
 
     table: str
@@ -184,7 +190,10 @@ class _Moving:
         self.guard, self.engine, self.stored, self.tenant, self.batch = guard, engine, stored, tenant, batch
         self.results = results
         self.unopened: set[tuple[str, str]] = set()
-        self.swapper = Swapper(engine, stored, tenant)
+        seal = stored.protected.sealed_rows
+        rows = None if seal is None else StoredRows(seal, engine.dialect)
+        self.rows = rows if rows is not None and rows.covers([one.column for one in stored.fields]) else None
+        self.swapper = Swapper(engine, stored, tenant, seals=self.rows is not None)
 
     def run(self, progress: Watcher) -> Counter[str]:
         """How many values were moved, by field."""
@@ -192,7 +201,7 @@ class _Moving:
         what: list[ColumnElement[Any]] = [
             case((self.stored.wanting(one), self.stored.seen(one)), else_=null()) for one in self.stored.fields
         ]
-        what.append(self.stored.subject())
+        what += [self.stored.subject(), *(self.rows.columns if self.rows is not None else ())]
         for number in range(PASSES):
             lost = 0
             for rows in pages(self.engine, self.stored, self.tenant, self.stored.wanting, what, self.batch):
@@ -210,13 +219,21 @@ class _Moving:
     def _sealed(self, rows: Sequence[Any]) -> list[Swap]:
         stored, size = self.stored, len(self.stored.keys)
         cells = [Cells(self.guard, one, self.tenant, self.engine) for one in stored.fields]
-        subjects = [stored.subject_text(row[-1]) for row in rows]
+        about = size + len(stored.fields)
+        cipher = self.guard.keyring.cipher(self.tenant)
+        subjects = [stored.subject_text(row[about]) for row in rows]
         for cell in cells:
             cell.meet(subjects, make=True)
         nothing = (NO_TOKENS,) * len(cells)
         swaps = []
         for row, subject in zip(rows, subjects, strict=True):
-            key, seen = tuple(row[:size]), tuple(row[size:-1])
+            key, seen = tuple(row[:size]), tuple(row[size:about])
+            try:
+                sealed = self._row(cipher, key, row[about + 1 :])
+            except SealError:
+                for one in (one for one, old in zip(stored.fields, seen, strict=True) if old is not None):
+                    self._leave(one, key)
+                continue
             place = stored.row_part(key)
             made = [
                 None if old is None else one.moved(place, old, subject) for one, old in zip(cells, seen, strict=True)
@@ -225,8 +242,23 @@ class _Moving:
                 if old is not None and new is None:
                     self._leave(one, key)
             if any(new is not None for new in made):
-                swaps.append(Swap(key, seen, tuple(made), nothing))
+                swaps.append(Swap(key, seen, tuple(made), nothing, self._seals(cipher, sealed, row[-1], made)))
         return swaps
+
+    def _row(self, cipher: TenantCipher, key: tuple[Any, ...], found: Sequence[Any]) -> SealedRow | None:
+        """The row, whose seal holds; None where it has none. Raises `SealError` where it does not hold."""
+        if self.rows is None or found[-1] is None:
+            return None
+        return self.rows.checked(cipher, self.stored.key_texts(key), found)
+
+    def _seals(
+        self, cipher: TenantCipher, row: SealedRow | None, seal: Any, made: Sequence[bytes | None]
+    ) -> tuple[bytes | None, bytes | None]:
+        """For a `Swap`: the seal that the row has, and its new one. A row without a seal gets none."""
+        if self.rows is None or row is None:
+            return None, None
+        new = {one.column: envelope for one, envelope in zip(self.stored.fields, made, strict=True) if envelope}
+        return bytes(seal), self.rows.sealed(cipher, row, new)
 
     def _leave(self, one: Field, key: tuple[Any, ...]) -> None:
         name = self.stored.row_name(key)
