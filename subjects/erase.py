@@ -3,8 +3,8 @@
 1. A line in the ledger outside the database, durable, so that a restored backup can be told again.
 2. In one transaction: the tombstone in place of the secret; search tokens cleared; envelopes overwritten (those from
    before the table had subjects are not under the secret); values that stand plain (governed columns, columns on their
-   way to being sealed) emptied; the entry in the tenant's trail. Held columns are left: they are sealed under the
-   tenant's key.
+   way to being sealed) emptied; rows that are sealed over any of these sealed anew, where the seal that they had held;
+   the entry in the tenant's trail. Held columns are left: they are sealed under the tenant's key.
 3. On SQLite what was overwritten is taken out of the write-ahead log, too.
 
 Killed at any point it is run again: a line without its transaction is found by `replay`, and the transaction is whole
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, literal, null, select, update
+from sqlalchemy import bindparam, case, func, literal, null, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..adoption.sealing_tables import Raw, Stored, inner_type
@@ -24,8 +24,9 @@ from ..audit.entries import What, new_event_id, now_us
 from ..encryption.envelope import OVERWRITTEN
 from ..encryption.models import subject as subject_table
 from ..encryption.netstrings import netstring
-from ..errors import SubjectUnknown
+from ..errors import SealError, SubjectUnknown
 from ..middleware.erased import SHOWN
+from ..middleware.stored_rows import StoredRows
 from ..middleware.subjects import tombstone
 from .certificate import Certificate
 from .entry import act_entry
@@ -34,6 +35,8 @@ from .ledger import Erasure, Ledger
 from .plan import kinds, plan, rows_about, tables_about
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import ColumnElement, Connection
 
     from ..encryption.cipher import TenantCipher
@@ -72,7 +75,7 @@ def carry_out(guard: Guard, erasure: Erasure, *, operator: str, reason: str, act
             made = plan(guard, connection, tenant, kind, subject)
             what = []
             for table in tables_about(guard, kind):
-                reached = _overwrite(connection, table, tenant, subject)
+                reached = _overwrite(guard, connection, table, tenant, subject)
                 columns = tuple(f.column for f in table.fields.values() if f.held is None)
                 if reached and columns:
                     what.append(What(table.resource, "erase", columns, subjects=(subject,), count=reached))
@@ -100,7 +103,7 @@ def destroy_secret(connection: Connection, cipher: TenantCipher, kind: str, subj
     )
 
 
-def _overwrite(connection: Connection, table: Protected, tenant: str, subject: str) -> int:
+def _overwrite(guard: Guard, connection: Connection, table: Protected, tenant: str, subject: str) -> int:
     """Everything of the subject's rows in ``table`` that does not go with the secret; returns how many rows."""
     fields = [f for f in table.fields.values() if f.held is None]
     stored = Stored(table, fields, connection.dialect)
@@ -118,7 +121,54 @@ def _overwrite(connection: Connection, table: Protected, tenant: str, subject: s
                     values[stored.table.c[name]] = null()
     if not values:
         return int(connection.execute(select(func.count()).select_from(stored.table).where(mine)).scalar_one())
+    rows = None if table.sealed_rows is None else StoredRows(table.sealed_rows, connection.dialect)
+    if rows is not None and rows.covers([f.column for f in fields]):
+        return _overwrite_sealed(connection, guard.keyring.cipher(tenant), stored, rows, mine, values)
     return int(connection.execute(update(stored.table).where(mine).values(values)).rowcount)
+
+
+def _overwrite_sealed(
+    connection: Connection,
+    cipher: TenantCipher,
+    stored: Stored,
+    rows: StoredRows,
+    mine: ColumnElement[bool],
+    values: dict[Any, Any],
+) -> int:
+    """The same in rows that are sealed over some of it.
+
+    Each is locked before its seal is checked, so that nobody changes it in between. Where the seal does not hold the
+    row is overwritten as well, and the seal left: it holds no more than before.
+    """
+    size = len(stored.keys)
+    look = select(*stored.keys, *rows.columns).where(mine).with_for_update()
+    named = [key == bindparam(f"k{number}", type_=key.type) for number, key in enumerate(stored.keys)]
+    overwriting = update(stored.table).where(mine, *named).values(values)
+    held: dict[tuple[Any, ...], bool] = {}
+    while fresh := {k: r for r in connection.execute(look) if (k := tuple(r[:size])) not in held}:
+        held |= {key: _holds(rows, cipher, stored.key_texts(key), row[size:]) for key, row in fresh.items()}
+        connection.execute(overwriting, [_key(key) for key in fresh])
+    again = [
+        _key(key) | {"row_seal": rows.sealed(cipher, rows.as_it_is(stored.key_texts(key), row[size:]))}
+        for row in connection.execute(look)
+        if held.get(key := tuple(row[:size]))
+    ]
+    if again:
+        sealing = update(stored.table).where(mine, *named)
+        connection.execute(sealing.values({stored.row_seal(): bindparam("row_seal", type_=Raw())}), again)
+    return len(held)
+
+
+def _key(key: tuple[Any, ...]) -> dict[str, Any]:
+    return {f"k{number}": part for number, part in enumerate(key)}
+
+
+def _holds(rows: StoredRows, cipher: TenantCipher, key: list[str], found: Sequence[Any]) -> bool:
+    try:
+        rows.checked(cipher, key, found)
+    except SealError:
+        return False
+    return True
 
 
 def _emptied(stored: Stored, field: Field) -> ColumnElement[Any]:
