@@ -16,6 +16,8 @@ from ..encryption import envelope as layout
 from ..encryption.xaes import TAG_SIZE
 from ..errors import AmanahError, SealError
 from ..middleware.fields import key_text
+from ..middleware.row_seals import SEAL_COLUMN
+from .on_rows import must_be_found
 from .stage import is_row
 from .verdicts import KnownLimit, Leaked, NotApplicable
 
@@ -118,21 +120,29 @@ def plant_plaintext(stage: Stage, field: Field) -> None:
 def replay(stage: Stage, field: Field) -> None:
     """A value is changed by the application, and then the sealed value from before is put back.
 
-    It opens: it was sealed for this very cell. That is a limit of sealed values, and not of this application.
+    Where the row's seal is over the column, the row is refused. Elsewhere the value opens: it was sealed for this very
+    cell. That is a limit of sealed values, and not of this application.
     """
     cell = stage.two(field)[0]
     names = list(field.columns)
-    with stage.bare.kept(field.table, names, cell.key) as (before,):
+    covered = field.table.sealed_rows is not None and field.column in field.table.sealed_rows.columns
+    with stage.bare.kept(field.table, [*names, *([SEAL_COLUMN] if covered else [])], cell.key) as (before,):
         changed = _change(stage, cell)
         stage.must_show_own(changed, "the application changed it", "It must be possible to change it under access().")
-        stage.bare.write(field.table, cell.key, before)
+        stage.bare.write(field.table, cell.key, {name: before[name] for name in names})
+        if covered:
+            must_be_found(stage, field.table, cell.key, f"an older value of {cell} was put back")
+            return
         try:
             shown = stage.look(cell)
         except SealError:
             return
         if shown != [cell.value]:
             stage.must_show_own(cell, "an older sealed value was put back", _REPORT)
-    raise KnownLimit(f"an older value of {field.name} opens in its own cell: keep backups and the database's log safe")
+    raise KnownLimit(
+        f"an older value of {field.name} opens in its own cell: name {field.column} in __sealed_rows__ of its table, "
+        "beside a version column, or keep backups and the database's log safe"
+    )
 
 
 def _change(stage: Stage, cell: Cell) -> Cell:

@@ -89,7 +89,7 @@ def _must_ask(stage: Stage, cell: Cell) -> None:
 
 
 def edit_row(stage: Stage, table: Protected) -> None:
-    """A plain column under the row's seal gets another row's value; then the seal is another row's; then none."""
+    """A column under the row's seal gets another row's value; then the seal is another row's; then none."""
     seal = table.sealed_rows
     if seal is None:
         raise NotApplicable(f"the rows of {table.name} have no seal")
@@ -103,7 +103,7 @@ def edit_row(stage: Stage, table: Protected) -> None:
     for name, value in changes:
         try:
             with stage.bare.planted(table, rows[0], {name: value}):
-                _must_be_found(stage, table, rows[0], name)
+                must_be_found(stage, table, rows[0], f"{table.name}.{name} was edited behind the application")
         except DBAPIError:
             continue  # a constraint of the database stands in the way of this one
 
@@ -118,9 +118,10 @@ def _sealed_rows(stage: Stage, table: Protected) -> list[tuple[Any, ...]]:
 
 
 def _load(stage: Stage, table: Protected, key: tuple[Any, ...]) -> None:
+    """The plain columns under the seal: a personal one that was edited may be refused by itself first."""
     seal = table.sealed_rows
     assert seal is not None  # noqa: S101 - the caller's
-    columns = [table.table.c[name] for name in seal.columns]
+    columns = [table.table.c[name] for name in seal.bearers]
     with stage.open(stage.target.tenants[0]), stage.target.engine.connect() as connection:
         connection.execute(select(*columns).where(*is_row(table, key))).all()
 
@@ -132,14 +133,15 @@ def _must_load(stage: Stage, table: Protected, key: tuple[Any, ...]) -> None:
         raise Leaked(f"a row of {table.name} is refused although nobody edited it: {error}") from None
 
 
-def _must_be_found(stage: Stage, table: Protected, key: tuple[Any, ...], name: str) -> None:
+def must_be_found(stage: Stage, table: Protected, key: tuple[Any, ...], done: str) -> None:
+    """Loading the first tenant's row is refused for its seal, after it was ``done``. Raises `Leaked`."""
     try:
         _load(stage, table, key)
     except RowTampered:
         return
     except SealError as error:
-        raise Leaked(f"{table.name}.{name} was edited, and {type(error).__name__} came out. {_SEAL}") from None
-    raise Leaked(f"{table.name}.{name} was edited behind the application, and the row was loaded. {_SEAL}")
+        raise Leaked(f"{done}, and {type(error).__name__} came out. {_SEAL}") from None
+    raise Leaked(f"{done}, and the row was loaded. {_SEAL}")
 
 
 def _owner_there(stage: Stage, table: Protected) -> Any:
@@ -157,4 +159,4 @@ def _bare(stage: Stage, table: Protected, key: tuple[Any, ...], name: str) -> An
     return stage.bare.read(table, key, [name])[0]
 
 
-__all__ = ["edit_row", "move_row", "use_another_ticket"]
+__all__ = ["edit_row", "move_row", "must_be_found", "use_another_ticket"]

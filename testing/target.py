@@ -49,7 +49,7 @@ class SealedNames(NamedTuple):
     searched: tuple[str, ...]
     """Those of them that have search tokens."""
     tables: tuple[str, ...]
-    """Tables whose rows are sealed over plaintext columns."""
+    """Tables whose rows are sealed."""
 
 
 def sealed_in(metadata: MetaData, declarations: Iterable[Declaration | list[Declaration]] = ()) -> SealedNames:

@@ -44,12 +44,13 @@ def models() -> SimpleNamespace:
 
     class Visit(Base):
         __tablename__ = "visit"
-        __sealed_rows__ = ("fee", "status")
+        __sealed_rows__ = ("fee", "status", "photo", "nurse")
         id: Mapped[int] = mapped_column(primary_key=True)
         tenant_id: Mapped[str] = mapped_column(String(64))
         fee: Mapped[Decimal] = mapped_column(Numeric(12, 2))
         status: Mapped[str] = mapped_column(String(20))
         photo: Mapped[bytes | None] = mapped_column(Personal(LargeBinary, category="user.biometric"))
+        nurse: Mapped[str | None] = mapped_column(Personal(String(40), category="user.name", sealed=False))
 
     class Remark(Base):
         __tablename__ = "remark"
@@ -106,7 +107,8 @@ def populate(m: Any) -> Any:
                     tax=f"09.254.294.{number}-407.000 {tenant}",
                 )
             )
-            visit = m.Visit(fee=Decimal(number), status=f"paid {number}", photo=b"\x00photo of " + f"{number}".encode())
+            photo = b"\x00photo of " + f"{number}".encode()
+            visit = m.Visit(fee=Decimal(number), status=f"paid {number}", photo=photo, nurse=f"Suster {number}")
             session.add(visit)
             session.flush()
             session.add(m.Remark(visit_id=visit.id, words=f"a remark {number} in {tenant}"))

@@ -30,19 +30,19 @@ ATTACKS: dict[str, Callable[[Stage, Any], None]] = {
     name: getattr(module, name)
     for module in (on_cells, on_indexes, on_keys, on_rows, on_secrets)
     for name in module.__all__
-    if name not in ("FailingKeys", "KeyServiceDown", "edit_row")
+    if name not in ("FailingKeys", "KeyServiceDown", "edit_row", "must_be_found")
 }
-COLUMNS = ("letter.addressee", "letter.body", "patient.phone", "remark.words", "slip.body")
+COLUMNS = ("letter.addressee", "letter.body", "patient.phone", "remark.words", "slip.body", "visit.photo")
 ENDS: dict[str, tuple[str, ...]] = {  # for these columns, in this order
-    "exchange_rows": ("passes", "n/a", "passes", "passes", "leaks"),
-    "exchange_columns": ("n/a", "n/a", "passes", "n/a", "n/a"),
-    "replay": ("limit", "n/a", "limit", "limit", "limit"),
-    "strip_index": ("passes", "n/a", "passes", "n/a", "n/a"),
-    "exchange_tokens": ("passes", "n/a", "passes", "n/a", "n/a"),
-    "forge_secret": ("n/a", "n/a", "passes", "n/a", "n/a"),
-    "forge_erasure": ("n/a", "n/a", "passes", "n/a", "n/a"),
+    "exchange_rows": ("passes", "n/a", "passes", "passes", "leaks", "passes"),
+    "exchange_columns": ("n/a", "n/a", "passes", "n/a", "n/a", "n/a"),
+    "replay": ("limit", "n/a", "limit", "limit", "limit", "passes"),
+    "strip_index": ("passes", "n/a", "passes", "n/a", "n/a", "n/a"),
+    "exchange_tokens": ("passes", "n/a", "passes", "n/a", "n/a", "n/a"),
+    "forge_secret": ("n/a", "n/a", "passes", "n/a", "n/a", "n/a"),
+    "forge_erasure": ("n/a", "n/a", "passes", "n/a", "n/a", "n/a"),
 }
-ELSE = ("passes", "n/a", "passes", "passes", "passes")
+ELSE = ("passes", "n/a", "passes", "passes", "passes", "passes")
 ENDED = {NotApplicable: "n/a", KnownLimit: "limit", Leaked: "leaks"}
 
 
@@ -184,6 +184,16 @@ def test_a_replay_that_shows_something_else_is_found(stage: Stage, monkeypatch: 
         on_cells.replay(stage, field)
     monkeypatch.undo()
     assert stage.look(one) == [one.value]
+
+
+def test_a_replay_under_a_seal_that_always_holds_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the row's seal is over the column there is no limit to refer to; elsewhere its remedy is named."""
+    with pytest.raises(KnownLimit, match="name words in __sealed_rows__ of its table"):
+        on_cells.replay(stage, stage.field("remark.words"))
+    stage.two(stage.field("visit.photo"))
+    monkeypatch.setattr(TenantCipher, "check_row_seal", lambda *_: True)
+    with pytest.raises(Leaked, match=r"an older value of visit.photo .* was put back, and the row was loaded"):
+        on_cells.replay(stage, stage.field("visit.photo"))
 
 
 def test_a_hole_in_the_wall_is_found(world: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
