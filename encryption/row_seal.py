@@ -1,4 +1,4 @@
-"""The seal of a row: a MAC over plaintext columns and the row's key, so that an edit behind the application is found.
+"""The seal of a row: a MAC over some columns and the row's key, so that an edit behind the application is found.
 
 *Format.* 37 bytes: ``0x01``, the version of the tenant's data key (4 bytes, big-endian), 32 bytes of tag.
 
@@ -8,10 +8,10 @@ sealed columns' names, in their order)::
     K   = HKDF-Expand-SHA-256(data key, "amanah/1 row seal" || netstring(tenant) || place || netstring(version), 32)
     tag = HMAC-SHA-256(K, body)
 
-``body`` has one piece per sealed column, a netstring of its value's text or ``-`` for NULL, and then a netstring per
-part of the row's key. How many of them there are is fixed by ``K``, so a body can be read in one way only. A seal that
-was moved to another row, table or tenant, or that was made for another list of columns, does not hold. An older seal
-put back together with the older values does: it is the same row.
+``body`` has one piece per sealed column, a netstring of its value's text (of an envelope, hexadecimal digits) or ``-``
+for NULL, and then a netstring per part of the row's key. How many of them there are is fixed by ``K``, so a body can be
+read in one way only. A seal that was moved to another row, table or tenant, or that was made for another list of
+columns, does not hold. An older seal put back together with the older values does: it is the same row.
 """
 
 from __future__ import annotations
