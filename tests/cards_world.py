@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 DECLARED = [declare("card", subject="person", subject_kind="person")]
 ONE = "tenant_id = 'a' AND id = 'one'"
+
+
+_days = count(1)
+
+
+def another_day() -> dt.date:
+    """A default that is called once for each row, or its seal does not hold."""
+    return dt.date(2026, 1, 1) + dt.timedelta(next(_days))
 
 
 def models() -> SimpleNamespace:
@@ -42,7 +51,7 @@ def models() -> SimpleNamespace:
             Personal(String(80), category="user.contact.address.city", sealed=False)
         )
         since: Mapped[dt.date] = mapped_column(
-            Personal(Date, category="user.demographic", sealed=False), default=lambda: dt.date(2026, 1, 2)
+            Personal(Date, category="user.demographic", sealed=False), default=another_day
         )
         memo: Mapped[str | None] = mapped_column(Personal(String, category="user.content"))
         status: Mapped[str] = mapped_column(String(20), default="new")

@@ -64,13 +64,15 @@ REFUSED = {
     "the tenant": lambda: _declared(sealed=["tenant_id"]),
     "personal columns alone": lambda: _declared(Column("x", Personal(String, category="user.name"))),
     "on its way to being sealed": lambda: _declared(
-        Column("x", Personal(String, category="user.name", sealing="write_both")), Column("y", Integer), sealed="xy"
+        Column("x", Personal(String, category="user.name", sealing="write_both")),
+        Column("y", Integer),
+        sealed=["x", "y"],
     ),
     "governed bytes": lambda: _declared(
-        Column("x", Personal(LargeBinary, category="user.name", sealed=False)), Column("y", Integer), sealed="xy"
+        Column("x", Personal(LargeBinary, category="user.name", sealed=False)), Column("y", Integer), sealed=["x", "y"]
     ),
     "personal with a server default": lambda: _declared(
-        Column("x", Personal(String, category="user.name"), server_default="-"), Column("y", Integer), sealed="xy"
+        Column("x", Personal(String, category="user.name"), server_default="-"), Column("y", Integer), sealed=["x", "y"]
     ),
     "bytes": lambda: _declared(Column("x", LargeBinary)),
     "an array": lambda: _declared(Column("x", ARRAY(Integer))),

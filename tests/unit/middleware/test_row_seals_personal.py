@@ -88,7 +88,8 @@ def test_rows_are_inserted_with_a_seal_over_what_is_stored(cards: Any) -> None:
     with cards.session() as session:
         holders = session.scalars(select(m.Badge.holder).order_by(m.Badge.id)).all()
         assert holders[:2] == ["Budi Santoso", "nobody"]
-        assert session.get(m.Card, ("a", "c1")).since == dt.date(2026, 1, 2)
+        days = session.scalars(select(m.Card.since)).all()
+        assert len(set(days)) == len(days)
 
 
 def test_an_update_of_a_personal_column_alone_renews_the_seal(cards: Any) -> None:

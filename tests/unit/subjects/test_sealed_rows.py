@@ -51,6 +51,7 @@ def test_an_erased_row_holds_and_is_changed_as_ever(cards: Any) -> None:
     [
         ("status = 'paid'", RowTampered),
         ("amanah_seal = NULL", RowUnsealed),
+        ("amanah_seal = 'text'", RowTampered),
         ("amanah_seal = {other}", RowTampered),
         ("status = X'FF'", RowTampered),
     ],
@@ -92,6 +93,7 @@ def test_a_row_that_comes_between_is_erased_and_holds(cards: Any, monkeypatch: p
     found = load(cards)
     assert is_erased(found["one"][0])
     assert is_erased(found["three"][0])
+    assert cards.stored("SELECT length(phone) FROM card WHERE tenant_id = 'a' AND id = 'three'") == [(1,)]
 
 
 def test_a_merged_row_is_sealed_over_its_new_values(cards: Any) -> None:
