@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import case, null
 
+from ..middleware.subjects import SubjectSecrets
 from .sealing_cells import Cells
 from .sealing_swaps import Swap, Swapper
 from .sealing_tables import Stored
@@ -109,8 +110,9 @@ class _Sealing:
         parts = [stored.row_part(key) for key in keys]
         subjects = [stored.subject_text(row[-1]) for row in rows]
         made = []
+        secrets = SubjectSecrets()
         for number, one in enumerate(stored.fields, size):
-            cells = Cells(self.guard, one, self.tenant, self.engine)
+            cells = Cells(self.guard, one, self.tenant, self.engine, secrets)
             made.append(cells.make(parts, [row[number] for row in rows], subjects))
             self._refuse(one, [keys[refused] for refused in made[-1].refused])
         envelopes = zip(*(one.envelopes for one in made), strict=True)

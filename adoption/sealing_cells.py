@@ -60,11 +60,16 @@ class Cells:
     A row is named by the part of its place that follows from its key (`Stored.row_part`).
     """
 
-    def __init__(self, guard: Guard, field: Field, tenant: str, engine: Engine) -> None:
-        """Raises what `Keyring.cipher` raises; no key of the tenant is ever made."""
+    def __init__(
+        self, guard: Guard, field: Field, tenant: str, engine: Engine, subjects: SubjectSecrets | None = None
+    ) -> None:
+        """``subjects``: those that the cells of one batch have met, shared by the columns of a table.
+
+        Raises what `Keyring.cipher` raises; no key of the tenant is ever made.
+        """
         self.field = field
         self._engine = engine
-        self._subjects = SubjectSecrets()
+        self._subjects = SubjectSecrets() if subjects is None else subjects
         self._cipher: TenantCipher = guard.keyring.cipher(tenant)
         self._index = guard.keyring.cipher(PLATFORM) if field.platform else self._cipher
         self._read = _reader(field, engine.dialect)

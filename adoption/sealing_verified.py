@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import null, type_coerce
 
 from ..encryption.envelope import OVERWRITTEN
+from ..middleware.subjects import SubjectSecrets
 from .sealing_cells import Cells
 from .sealing_tables import Raw, Stored
 from .sealing_targets import engine_for, stored_tables
@@ -88,10 +89,13 @@ def _verify_table(
     for rows in pages(engine, stored, tenant, stored.filled, what, batch):
         places = [stored.row_part(row[:size]) for row in rows]
         subjects = [stored.subject_text(row[-1]) for row in rows]
-        for number, one in enumerate(stored.fields):
-            cells, answer, start = Cells(guard, one, tenant, engine), found[one.name], size + _PARTS * number
+        secrets = SubjectSecrets()
+        columns = [Cells(guard, one, tenant, engine, secrets) for one in stored.fields]
+        for cells in columns:
             cells.meet(subjects, make=False)
-            for place, row, subject in zip(places, rows, subjects, strict=True):
+        for place, row, subject in zip(places, rows, subjects, strict=True):  # a person's key is derived once a row
+            for number, cells in enumerate(columns):
+                start, answer = size + _PARTS * number, found[cells.field.name]
                 seen, envelope, *tokens = row[start : start + _PARTS]
                 if seen is None and (envelope is None or bytes(envelope) == OVERWRITTEN):
                     continue

@@ -128,10 +128,12 @@ def secrets_for(
     subjects: Iterable[str],
     *,
     make: bool = True,
+    new: bool = False,
 ) -> dict[str, Secret]:
     """The secrets of ``subjects``, made where there are none yet (unless ``make`` is False), in the transaction.
 
-    In sorted order, so that two transactions never wait for each other. Who was erased is left out.
+    In sorted order, so that two transactions never wait for each other. Who was erased is left out. ``new``: mostly
+    there are none yet, so they are made at once, and asked for only where somebody has one.
     """
     found: dict[str, Secret] = {}
     unknown = []
@@ -143,7 +145,7 @@ def secrets_for(
             unknown.append(subject)
     for start in range(0, len(unknown), _AT_ONCE):
         some = unknown[start : start + _AT_ONCE]
-        stored = _stored(connection, cipher, kind, some)
+        stored = {} if new and make else _stored(connection, cipher, kind, some)
         lacking = [one for one in some if one not in stored]
         if lacking and make:
             stored |= _made(connection, cipher, kind, lacking)

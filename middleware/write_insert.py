@@ -176,8 +176,9 @@ class Inserting:
                 refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="its subject is an SQL expression"))
             subjects.append(None if subject is None else key_text(column, subject))
         wanted = [one for one in subjects if one is not None]
+        subjects_own = name in self.table.key  # the row that makes a person known
         secrets = secrets_for(
-            self.connection, self.access.subjects, self.access.cipher, self.table.subject_kind, wanted
+            self.connection, self.access.subjects, self.access.cipher, self.table.subject_kind, wanted, new=subjects_own
         )
         for one in wanted:
             if one not in secrets:

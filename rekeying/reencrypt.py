@@ -35,6 +35,7 @@ from ..encryption.tenant_keys import newest, rows_of
 from ..errors import KeyNotSettled, SealError
 from ..middleware.row_seals import SEAL_COLUMN
 from ..middleware.stored_rows import StoredRows
+from ..middleware.subjects import SubjectSecrets
 from .envelopes import Census, Envelopes
 from .row_seals import move_row_seals, with_row_seals
 
@@ -218,7 +219,8 @@ class _Moving:
 
     def _sealed(self, rows: Sequence[Any]) -> list[Swap]:
         stored, size = self.stored, len(self.stored.keys)
-        cells = [Cells(self.guard, one, self.tenant, self.engine) for one in stored.fields]
+        secrets = SubjectSecrets()
+        cells = [Cells(self.guard, one, self.tenant, self.engine, secrets) for one in stored.fields]
         about = size + len(stored.fields)
         cipher = self.guard.keyring.cipher(self.tenant)
         subjects = [stored.subject_text(row[about]) for row in rows]

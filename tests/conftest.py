@@ -291,7 +291,7 @@ def office_of_two(filled_office: None, worlds: None, database_url: str, tmp_path
     """A column that two people may decrypt (``tests/two_people_world.py``)."""
     made = _world("two_people_world").build(database_url, tmp_path, filled=True)
     yield made
-    made.books.close()
+    made.close()
 
 
 def _filled_by(name: str, *, seeded: bool = False) -> Any:

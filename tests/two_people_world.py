@@ -61,6 +61,10 @@ class Office:
     books: Any
     later: int = 0
 
+    def close(self) -> None:
+        """Let go of the databases."""
+        self.books.close()
+
     @property
     def guard(self) -> Any:
         """The guard."""

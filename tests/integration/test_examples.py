@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
+
+from tests import ready
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DRIVERS = {"legacy": "postgresql+psycopg", "apotek": "postgresql+asyncpg"}
@@ -22,10 +23,9 @@ FROZEN = {
 def run_tests(app: str, **variables: str) -> None:
     """Run an application's own tests in a process of their own."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"{app}/tests"]
+    command += ["-W", "ignore:Module already imported"]  # plugins, by the process that `ready` forks
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "AMANAH_"))}
-    done = subprocess.run(
-        command, cwd=EXAMPLES, env=clean | variables, capture_output=True, text=True, check=False, timeout=300
-    )
+    done = ready.run(command, cwd=EXAMPLES, env=clean | variables, timeout=300)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import ready
 
 ROOT = Path(__file__).parents[2]
 APPS = {
@@ -49,14 +50,11 @@ print(*(one.id + " " + one.subject for one in diagnose(register, metadata, ()).f
 
 def run(folder, *arguments, **environment):
     """A command in ``folder`` with the examples on the path, in English."""
-    return subprocess.run(
+    return ready.run(
         [sys.executable, "-W", "ignore", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "examples"), "LC_ALL": "C.UTF-8", "NO_COLOR": "1", **environment},
-        capture_output=True,
-        text=True,
         timeout=120,
-        check=False,
     )
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sealing_world
+from tests import ready, sealing_world
 from tests.sealing_world import patient
 
 if TYPE_CHECKING:
@@ -72,12 +71,9 @@ def clinic(database_url: str, tmp_path: Path) -> Iterator[sealing_world.SealingW
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_run_that_was_killed_is_run_again(clinic: sealing_world.SealingWorld, tmp_path: Path, moment: str) -> None:
     """Nothing is half done, the second run does the rest and no more, and everything opens."""
-    child = subprocess.run(
+    child = ready.run(
         [sys.executable, "-W", "ignore", "-c", CHILD, clinic.url, tmp_path, MOMENTS[moment], ROOT, str(BATCH)],
-        capture_output=True,
-        text=True,
         timeout=120,
-        check=False,
         env={**os.environ, "PYTEST_CURRENT_TEST": ""},
     )
     assert child.returncode == -signal.SIGKILL, child.stderr
@@ -95,10 +91,9 @@ def test_a_run_that_was_killed_is_run_again(clinic: sealing_world.SealingWorld, 
 
 def test_the_trail_shows_that_a_run_did_not_end(clinic: sealing_world.SealingWorld, tmp_path: Path) -> None:
     """Its first entry was durable before the first row was sealed; the second run has both."""
-    subprocess.run(
+    ready.run(
         [sys.executable, "-W", "ignore", "-c", CHILD, clinic.url, tmp_path, "UPDATE before 2", ROOT, str(BATCH)],
         timeout=120,
-        check=False,
     )
     clinic.encrypt(batch=BATCH)
     bodies = clinic.sql("SELECT body FROM amanah_staged ORDER BY at, event_id")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests import ready as prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -247,7 +248,7 @@ def run(app: str, folder: Path, *, ready: bool, url: str | None = None) -> str:
     """
     prepare(app, folder)
     own = ["--deselect", f"{app}/tests/{NEEDS_AN_EMPTY_DATABASE[app]}"] if ready else []
-    answer = subprocess.run(
+    answer = prepared.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "observed_plugin", "-p", "no:cacheprovider", *own, f"{app}/tests"],
         cwd=folder,
         env={
@@ -257,10 +258,7 @@ def run(app: str, folder: Path, *, ready: bool, url: str | None = None) -> str:
             "OBSERVED_FOUND": str(folder / "found.json"),
             **({} if url is None else {f"{app.upper()}_TEST_DATABASE_URL": url}),
         },
-        capture_output=True,
-        text=True,
         timeout=600,
-        check=False,
     )
     assert answer.returncode == 0, answer.stdout[-8000:] + answer.stderr[-4000:]
     return answer.stdout

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, inspect
+
+from tests import ready
 
 pytestmark = pytest.mark.slow
 
@@ -152,7 +153,7 @@ class Project:
         if self.app == "apotek":
             for sync, driver in drivers.items():
                 own = own.replace(sync, driver)
-        done = subprocess.run(
+        done = ready.run(
             [sys.executable, "drive.py", self.app, *actions],
             cwd=self.folder,
             env={
@@ -162,10 +163,7 @@ class Project:
                 "AMANAH_STATE": str(self.folder / "state"),
                 **({} if step is None else {"STEP": step}),
             },
-            capture_output=True,
-            text=True,
             timeout=300,
-            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         said: list[Any] = json.loads((self.folder / "said.json").read_text())

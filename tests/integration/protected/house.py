@@ -36,6 +36,7 @@ from amanah.settings import Settings
 from amanah.tenants.directory import Directory
 from iconix.seed import DEMO_ACCOUNTS
 from iconix.serving import environment, free_port
+from tests import ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,13 +56,10 @@ BARE = "iconix.app:create_app"
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a Python module to its end and hand back what it printed."""
-    return subprocess.run(
+    return ready.run(
         [sys.executable, "-W", "ignore", "-m", *arguments],
         env={**(env or os.environ), "PYTHONPATH": PYTHONPATH},
-        capture_output=True,
-        text=True,
         timeout=120,
-        check=False,
     )
 
 
@@ -217,7 +215,7 @@ class Server:
         once = httpx2.Limits(max_keepalive_connections=0)
         self.client = httpx2.Client(base_url=self.base, timeout=30, limits=once)
         self.said = house.folder / f"server-{uuid.uuid4().hex[:8]}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Any = None
         self._browsers: dict[str, Browser] = {}
         self._count = itertools.count()
 
@@ -228,7 +226,7 @@ class Server:
         command += ["--host", host, "--port", port, "--no-access-log", "--log-level", "warning"]
         env = {**self.house.environment(), "PYTHONPATH": PYTHONPATH}
         with self.said.open("ab") as output:
-            self._process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT)
+            self._process = ready.start(command, env=env, stdout=output)
         until = time.monotonic() + 30
         while time.monotonic() < until and self._process.poll() is None:
             with contextlib.suppress(httpx2.TransportError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from iconix.seed import DEMO_CUSTOMER_ID, account_id
+from tests import ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,12 +197,10 @@ def test_command_line_lists_and_verifies_what_the_server_left(used):
     house, _ = used
     env = {**house.environment(), "PYTHONPATH": ":".join(path for path in sys.path if path)}
     amanah = [sys.executable, "-W", "ignore", "-m", "amanah.cli", "audit"]
-    listed = subprocess.run(
-        [*amanah, "list", "--tenant", "sinar-jaya"], env=env, capture_output=True, text=True, timeout=60, check=False
-    )
+    listed = ready.run([*amanah, "list", "--tenant", "sinar-jaya"], env=env, timeout=60)
     assert listed.returncode == 0, listed.stderr
     assert "customer" in listed.stdout
     assert all(value not in listed.stdout for value in ("Budi Santoso", *NEW_VALUES))
-    verified = subprocess.run([*amanah, "verify"], env=env, capture_output=True, text=True, timeout=60, check=False)
+    verified = ready.run([*amanah, "verify"], env=env, timeout=60)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "whole" in verified.stdout

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 from sqlalchemy import select
 
 from amanah.rekeying.reencrypt import reencrypt
+from tests import ready
 from tests.rekeying_world import OPS, acts, new_data_keys
 
 ROOT = Path(__file__).parents[3]
@@ -53,12 +53,9 @@ def test_a_run_that_was_killed_is_run_again(books, tmp_path):
         session.commit()
     new_data_keys(books.guard)
     begun = len(acts(books.guard, "a"))
-    child = subprocess.run(
+    child = ready.run(
         [sys.executable, "-W", "ignore", "-c", CHILD, books.url, tmp_path, ROOT, str(BATCH), *map(str, MOMENTS)],
-        capture_output=True,
-        text=True,
         timeout=300,
-        check=False,
         env={**os.environ, "PYTEST_CURRENT_TEST": ""},
     )
     assert child.stdout.split() == [str(int(signal.SIGKILL))] * len(MOMENTS), child.stderr

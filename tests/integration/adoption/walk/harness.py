@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2 as httpx
 
+from tests import ready
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -64,7 +66,7 @@ class Suite:
     """A run of the app's own tests in a copy of the folder as it is now, beside everything else."""
 
     stage: str
-    process: subprocess.Popen[str]
+    process: Any
     output: Path
 
 
@@ -78,7 +80,7 @@ class Walk:
     database: str | None = None
     statuses: list[tuple[str, int]] = field(default_factory=list)
     suites: list[Suite] = field(default_factory=list)
-    _server: subprocess.Popen[bytes] | None = None
+    _server: Any = None
     _turn: Any = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -148,9 +150,8 @@ class Walk:
             return ""
         if "sqlite3" in line and self.database is not None:
             return ""
-        done = subprocess.run(
-            words, cwd=self.work, env=self.environment, capture_output=True, text=True, timeout=300, check=False
-        )
+        words[0] = {"python": sys.executable}.get(words[0], words[0])
+        done = ready.run(words, cwd=self.work, env=self.environment, timeout=300)
         assert done.returncode == 0, f"$ {line}\n{done.stdout[-4000:]}\n{done.stderr[-6000:]}"
         return done.stdout
 
@@ -176,7 +177,7 @@ class Walk:
                 port = free.getsockname()[1]
             log = (self.folder / "server.log").open("ab")
             command = [sys.executable, "-m", "uvicorn", self.served, "--port", str(port), "--log-level", "warning"]
-            self._server = subprocess.Popen(command, cwd=self.work, env=self.environment, stdout=log, stderr=log)
+            self._server = ready.start(command, cwd=self.work, env=self.environment, stdout=log)
             log.close()
             self.address = f"http://127.0.0.1:{port}"
             for _ in range(_SECONDS * 10):
@@ -244,14 +245,8 @@ class Walk:
         clean = {k: v for k, v in self.environment.items() if not k.endswith("_DATABASE_URL")}
         clean["AMANAH_STATE"] = str(self.data / "amanah")
         with output.open("w") as out:
-            process = subprocess.Popen(
-                command,
-                cwd=copy,
-                env={**clean, "PYTHONPATH": str(copy), "TMPDIR": str(copy), **environment},
-                stdout=out,
-                stderr=out,
-                text=True,
-            )
+            env = {**clean, "PYTHONPATH": str(copy), "TMPDIR": str(copy), **environment}
+            process = ready.start(command, cwd=copy, env=env, stdout=out)
         self.suites.append(Suite(stage, process, output))
 
     def finish_suites(self) -> dict[str, str]:
