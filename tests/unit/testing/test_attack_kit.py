@@ -135,10 +135,16 @@ def careless(envelope: bytes) -> bytes:
     return SEEN.get(envelope) or next((v for k, v in SEEN.items() if k[:20] == envelope[:20]), b"1990-01-02")
 
 
+def open_by(patch: pytest.MonkeyPatch, how: Any) -> None:
+    """Values open by ``how(cipher, field, place, envelope)``, one by one and in columns."""
+    patch.setattr(TenantCipher, "open", how)
+    patch.setattr(TenantCipher, "opener", lambda self, field: lambda place, envelope: how(self, field, place, envelope))
+
+
 @pytest.fixture
 def careless_cipher(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cipher that checks neither place nor key nor integrity, and gets along without secrets."""
-    monkeypatch.setattr(TenantCipher, "open", lambda _s, _f, _p, envelope: careless(envelope))
+    open_by(monkeypatch, lambda _s, _f, _p, envelope: careless(envelope))
     monkeypatch.setattr(TenantCipher, "open_for", lambda _s, _secret, _p, envelope: careless(envelope))
     monkeypatch.setattr(SubjectSecrets, "secret", lambda *_: Secret.new())
 
@@ -243,7 +249,7 @@ def test_a_search_that_shows_anothers_value_is_found(stage: Stage, monkeypatch: 
     one, other = stage.two(field)
     swapped = {one.value: other.value, other.value: one.value}
     opened = TenantCipher.open
-    monkeypatch.setattr(TenantCipher, "open", lambda *a: swapped[opened(*a).decode()].encode())
+    open_by(monkeypatch, lambda *a: swapped[opened(*a).decode()].encode())
     with pytest.raises(Leaked, match="another one's value"):
         on_indexes.exchange_tokens(stage, field)
     monkeypatch.setattr(on_indexes, "_found", lambda _stage, cell: {cell.key})
@@ -315,7 +321,7 @@ def test_another_errors_than_amanahs_is_found(stage: Stage, monkeypatch: pytest.
     def stumbles(*_: Any) -> bytes:
         raise IndexError
 
-    monkeypatch.setattr(TenantCipher, "open", stumbles)
+    open_by(monkeypatch, stumbles)
     with pytest.raises(Leaked, match="IndexError came out, no error of Amanah's"):
         on_cells.truncate(stage, stage.field("patient.tax"))
 
