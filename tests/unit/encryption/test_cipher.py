@@ -267,3 +267,31 @@ def test_a_cipher_is_not_pickled_and_does_not_print_its_keys(cipher):
         pickle.dumps(cipher)
     assert "dddd" not in repr(cipher)
     assert not hasattr(cipher, "__dict__")
+
+
+def outcome(opens, *arguments):
+    """What comes out: the plaintext, or the error's class."""
+    try:
+        return opens(*arguments)
+    except SealError as error:
+        return type(error)
+
+
+def test_an_opener_opens_what_open_does_and_nothing_else():
+    """Whatever it remembers of the value before: each byte changed, cut, of another half, version, field or row."""
+    keys = {1: DATA, 2: b"e" * 32}
+    older, cipher = make(keys=keys), make(keys=keys, version=2)
+    sealed, other = older.seal(FIELD, PLACE, PHONE), cipher.seal(FIELD, PLACE, b"other")
+    foreign = cipher.seal("customer.name", netstring("customer.name", "7"), b"Budi")
+    changed = [sealed[:n] + bytes([sealed[n] ^ 1]) + sealed[n + 1 :] for n in range(len(sealed))]
+    cut = [sealed[:n] for n in range(len(sealed))]
+    opener, elsewhere = cipher.opener(FIELD), netstring(FIELD, "another row")
+    told = []
+    for envelope in (*changed, *cut, sealed + b"x", other, foreign, sealed, other):
+        for before in (sealed, other):
+            assert opener(PLACE, before) in (PHONE, b"other")
+            for place in (PLACE, elsewhere):
+                expected = outcome(make(keys=keys).open, FIELD, place, envelope)
+                assert outcome(opener, place, envelope) == expected
+                told.append(expected)
+    assert {PHONE, b"other", Tampered, KeyUnknown, EnvelopeUnknown} == set(told)

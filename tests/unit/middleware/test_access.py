@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from amanah.errors import AccessClosed, AccessRequired, Forbidden, KeysUnavailable
 from amanah.middleware.access import Access, Sight, current, open_access, require
@@ -69,3 +70,27 @@ def test_a_sight_is_a_decision_of_its_own(empty_books: Any) -> None:
     with empty_books.access(actor="masker") as access:
         assert access.sight(fields["phone"]) is Sight.MASKED
         assert access.sight(fields["name"]) is Sight.WITHHELD
+
+
+def test_what_opens_a_column_is_remembered_until_its_sight_or_keys_change(empty_books: Any) -> None:
+    """A narrowed access shows a mask from the next cell on, renewed keys are used at once, a closed one holds none."""
+    books = empty_books
+    with books.session() as session:
+        session.add(books.m.Customer(id="budi", name="Budi", phone="0812 3456 7890"))
+        session.commit()
+    field = books.guard.register.tables["customer"].fields["phone"]
+    query = select(books.m.Customer.__table__.c.phone)
+    with books.access() as access, books.engine.connect() as connection:
+        assert connection.execute(query).scalar_one() == "0812 3456 7890"
+        first = access.ways[field]
+        assert connection.execute(query).scalar_one() == "0812 3456 7890"
+        assert access.ways[field] is first
+        access._renew_at = 0
+        access.renew()
+        assert field not in access.ways
+        assert connection.execute(query).scalar_one() == "0812 3456 7890"
+        access.narrow([field])
+        assert connection.execute(query).scalar_one() == "•••• 7890"
+    assert not access.ways
+    with pytest.raises(AccessClosed):
+        access.way(field)
