@@ -1088,6 +1088,15 @@ class InvalidInput(AmanahError):
     why = "{detail}"
 
 
+class DutyBroken(InvalidInput):
+    """A grant, or the end of one, or a new duty, would leave a duty of the tenant broken."""
+
+    code = "duty-broken"
+    what = N_("This would break a duty on who may hold the role {role}.")
+    why = N_("The duty is: {duty}. It holds for what a role inherits, and for grants that begin later.")
+    remedy = N_("Revoke the grant that stands against it first, or end the duty: amanah duty list.")
+
+
 class SubjectUnknown(InvalidInput):
     """There is nobody of that kind and id: neither a secret nor a row."""
 

@@ -117,7 +117,7 @@ class Guard:
         self.provider = provider
         self.keyring = Keyring(self.engine, provider)
         self.policies = Policies(self.engine, self.register.categories())
-        self.directory = Directory(self.engine, has_role=self.policies.has_role)
+        self.directory = Directory(self.engine, closure=self.policies.closure)
         self.versions = VersionReader(self.engine)
         self.admission = Admission(
             keyring=self.keyring,

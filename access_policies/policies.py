@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import database
 from ..errors import DeclarationError, InvalidInput, PolicyUnavailable, TenantUnknown
 from . import register, templates
-from .hierarchy import check_links, object_links
+from .hierarchy import check_links, closure, object_links
 from .names import askable, check_object
 from .purposes import Purpose
 from .rules import Rule
@@ -141,6 +141,11 @@ class Policies:
     def inherit(self, connection: Connection, tenant_id: str, role: str, parent: str) -> None:
         """Let an existing role have all rules of another too. Raises ``InvalidInput``: circles, chains over eight."""
         register.write_inheritance(connection, tenant_id, role, parent)
+
+    def closure(self, connection: Connection, tenant_id: str, name: str) -> frozenset[str]:
+        """The role with all roles whose rules it has, too; empty where the tenant's policy knows none such."""
+        parents = register.read_parents(connection, tenant_id)
+        return closure({name}, parents) if name in parents else frozenset()
 
     def has_role(self, connection: Connection, tenant_id: str, name: str) -> bool:
         """Whether the tenant's policy knows this role."""

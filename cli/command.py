@@ -27,6 +27,7 @@ from ..i18n import Language, negotiate
 from . import (
     decrypt,
     doctor,
+    duties,
     encrypt,
     epochs,
     explain,
@@ -94,6 +95,7 @@ for _name, _group in (
     ("tenant", tenants.commands),
     ("member", members.commands),
     ("grant", grants.commands),
+    ("duty", duties.commands),
     ("audit", trail.commands),
     ("decrypt", decrypt.commands),
     ("search", search.commands),

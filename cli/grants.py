@@ -44,7 +44,17 @@ def _give(
             starts_at=_instant(starts),
             ends_at=_instant(ends),
         )
-        desk.note(connection, tenant_id, act="grant.give", member=member_id, role=role, grant=grant_id)
+        waits = next(one.waits for one in directory.grants(connection, tenant_id) if one.id == grant_id)
+        act = "grant.propose" if waits else "grant.give"
+        desk.note(connection, tenant_id, act=act, member=member_id, role=role, grant=grant_id)
+    if waits:
+        desk.say(
+            N_("The role {role} wants a second person: amanah grant approve {tenant} {grant}"),
+            role=role,
+            tenant=tenant_id,
+            grant=grant_id,
+        )
+        return
     desk.say(
         N_("{member} has the role {role} in {tenant}: grant {grant}."),
         member=member_id,
@@ -81,9 +91,23 @@ def _state(one: Grant) -> str:
     now = datetime.now(UTC)
     if one.revoked_at is not None:
         return N_("revoked")
+    if one.waits:
+        return N_("waits for a second person")
     if one.starts_at is not None and now < one.starts_at:
         return N_("not yet")
     return N_("ended") if one.ends_at is not None and one.ends_at <= now else N_("in force")
+
+
+@commands.command("approve")
+def _approve(
+    ctx: typer.Context, tenant_id: TenantId, grant_id: Annotated[str, typer.Argument(metavar="GRANT")]
+) -> None:
+    """Let a grant that waits come into force: as another person than who gave it and who gets it."""
+    desk: Desk = ctx.obj
+    with desk.transaction() as connection:
+        desk.guard.directory.approve(connection, desk.known(tenant_id), grant_id, approved_by=desk.operator)
+        desk.note(connection, tenant_id, act="grant.approve", grant=grant_id)
+    desk.say(N_("The grant {grant} is approved."), grant=grant_id)
 
 
 @commands.command("revoke")
@@ -91,6 +115,6 @@ def _revoke(ctx: typer.Context, tenant_id: TenantId, grant_id: Annotated[str, ty
     """End a grant now."""
     desk: Desk = ctx.obj
     with desk.transaction() as connection:
-        desk.directory.revoke(connection, desk.known(tenant_id), grant_id)
+        desk.guard.directory.revoke(connection, desk.known(tenant_id), grant_id)  # a guard's knows what roles inherit
         desk.note(connection, tenant_id, act="grant.revoke", grant=grant_id)
     desk.say(N_("The grant {grant} is revoked."), grant=grant_id)

@@ -8,6 +8,7 @@ take away one of the last two owners come one after the other, and the second is
 from __future__ import annotations
 
 import uuid
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, insert, select, update
@@ -15,14 +16,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..database import bump, version
 from ..errors import InvalidInput, PolicyUnavailable, TenantUnknown
+from . import duties
 from .clock import from_us, now_us, to_us
+from .duties import Duty, Held, wants_second
 from .models import grant, member, tenant
 from .names import OWNER, check_member, check_role, check_tenant, check_text
 from .records import Grant, Member, Tenant
 from .roster import ACTIVE, Limited, Roster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, Engine
@@ -35,10 +38,15 @@ REMOVED: Final = "removed"
 class Directory:
     """Tenants, members and grants of one database. Holds nothing in memory; safe for threads."""
 
-    def __init__(self, engine: Engine, *, has_role: Callable[[Connection, str, str], bool] | None = None) -> None:
-        """``has_role(connection, tenant_id, role)``: whether the tenant's policy knows a role that is to be granted."""
+    def __init__(
+        self, engine: Engine, *, closure: Callable[[Connection, str, str], frozenset[str]] | None = None
+    ) -> None:
+        """``closure(connection, tenant_id, role)``: a role with all that it inherits; empty: the policy has none such.
+
+        Without it every role is known, and inherits nothing.
+        """
         self._engine = engine
-        self._has_role = has_role
+        self._closure = closure
 
     # -- tenants -----------------------------------------------------------------------------------------------------
 
@@ -142,13 +150,15 @@ class Directory:
         """Give an active member a role and return the grant's id (32 hex digits). Raises ``InvalidInput``.
 
         In force while ``starts_at <= now < ends_at``; both need a time zone. Nobody grants to themselves, except where
-        the platform appoints: ``granted_by`` is then no member's id.
+        the platform appoints: ``granted_by`` is then no member's id. A role that wants a second person waits for
+        `approve`. Raises ``DutyBroken`` where a duty of the tenant stands against it.
         """
         check_role(role)
         self._open_for_change(connection, tenant_id)
         if self._member_status(connection, tenant_id, check_member(member_id)) != ACTIVE:
             raise InvalidInput(detail="there is no such active member")
-        if self._has_role is not None and not self._has_role(connection, tenant_id, role):
+        roles = self._brought(connection, tenant_id)(role)
+        if not roles:
             raise InvalidInput(detail=f"there is no role {role}")
         if member_id == check_member(granted_by):
             raise InvalidInput(detail="nobody can grant a role to themselves")
@@ -157,6 +167,8 @@ class Directory:
         if end is not None and end <= max(now, start or now):
             raise InvalidInput(detail="the grant would end before it begins")
         grant_id = uuid.uuid4().hex
+        bound = self.duties(connection, tenant_id)
+        self._check_duties(connection, tenant_id, bound, Held(grant_id, member_id, roles, start, end), now)
         values = {
             "tenant_id": tenant_id,
             "id": grant_id,
@@ -167,18 +179,74 @@ class Directory:
             "granted_at": now,
             "starts_at": start,
             "ends_at": end,
+            "waits": wants_second(bound, roles),
         }
         connection.execute(insert(grant).values(values))
         return grant_id
 
+    def approve(self, connection: Connection, tenant_id: str, grant_id: str, *, approved_by: str) -> None:
+        """Let a grant that waits come into force: the word of a second person, neither who gave it nor who gets it.
+
+        Raises ``InvalidInput``, and ``DutyBroken`` where a duty has come to stand against it meanwhile.
+        """
+        self._open_for_change(connection, tenant_id)
+        mine = and_(grant.c.tenant_id == tenant_id, grant.c.id == grant_id, grant.c.revoked_at.is_(None))
+        row = connection.execute(select(grant).where(mine, grant.c.waits.is_(True))).first()
+        now = now_us()
+        if row is None or (row.ends_at is not None and row.ends_at <= now):
+            raise InvalidInput(detail="there is no such grant that waits for a second person")
+        if check_member(approved_by) in (row.granted_by, row.member_id):
+            raise InvalidInput(detail="the second person is another one than who gave the role and who gets it")
+        if self._member_status(connection, tenant_id, row.member_id) != ACTIVE:
+            raise InvalidInput(detail="there is no such active member")
+        roles = self._brought(connection, tenant_id)(row.role)
+        candidate = Held(row.id, row.member_id, roles, row.starts_at, row.ends_at)
+        self._check_duties(connection, tenant_id, self.duties(connection, tenant_id), candidate, now)
+        connection.execute(update(grant).where(mine).values(waits=False, approved_by=approved_by, approved_at=now))
+
     def revoke(self, connection: Connection, tenant_id: str, grant_id: str) -> None:
-        """End a grant now. Raises ``InvalidInput`` if it is not there, already revoked, or the last owner's."""
+        """End a grant now, or one that waits.
+
+        Raises ``InvalidInput`` if it is not there, already revoked, or the last owner's, and ``DutyBroken`` where
+        another role of the member requires it.
+        """
         self._open_for_change(connection, tenant_id)
         mine = and_(grant.c.tenant_id == tenant_id, grant.c.id == grant_id, grant.c.revoked_at.is_(None))
         if connection.execute(select(grant.c.id).where(mine)).first() is None:
             raise InvalidInput(detail="there is no such grant in force")
         self._keep_an_owner(connection, tenant_id, grant_id=grant_id)
         connection.execute(update(grant).where(mine).values(revoked_at=now_us()))
+        self._check_duties(connection, tenant_id, self.duties(connection, tenant_id), None, now_us())
+
+    # -- duties ------------------------------------------------------------------------------------------------------
+
+    def duties(self, connection: Connection, tenant_id: str) -> list[Duty]:
+        """The tenant's duties, by role."""
+        return duties.read(connection, tenant_id)
+
+    def add_duty(self, connection: Connection, tenant_id: str, duty: Duty) -> None:
+        """Let a duty hold from now on. Raises ``InvalidInput``, and ``DutyBroken`` where it does not hold now."""
+        self._open_for_change(connection, tenant_id)
+        duties.check(duty, self._brought(connection, tenant_id))
+        self._check_duties(connection, tenant_id, [duty], None, now_us())
+        duties.write(connection, tenant_id, duty)
+
+    def remove_duty(self, connection: Connection, tenant_id: str, duty: Duty) -> None:
+        """End a duty. Grants that wait for a second person go on waiting. Raises ``InvalidInput``."""
+        self._open_for_change(connection, tenant_id)
+        duties.remove(connection, tenant_id, duty)
+
+    def _brought(self, connection: Connection, tenant_id: str) -> Callable[[str], frozenset[str]]:
+        """What a role brings, each asked for once."""
+        asked = self._closure
+        return cache(lambda role: frozenset({role}) if asked is None else asked(connection, tenant_id, role))
+
+    def _check_duties(
+        self, connection: Connection, tenant_id: str, which: Sequence[Duty], more: Held | None, now: int
+    ) -> None:
+        if which:
+            grants = duties.held(connection, tenant_id, self._brought(connection, tenant_id), now)
+            duties.check_all(which, [*grants, *([more] if more is not None else [])])
 
     @staticmethod
     def _keep_an_owner(connection: Connection, tenant_id: str, *, member_id: str = "", grant_id: str = "") -> None:
@@ -190,6 +258,7 @@ class Directory:
             grant.c.tenant_id == tenant_id,
             grant.c.role == OWNER,
             grant.c.revoked_at.is_(None),
+            grant.c.waits.is_(False),
             member.c.status == ACTIVE,
         )
         rows = connection.execute(select(*columns).join_from(grant, member, active).where(mine)).all()
@@ -231,7 +300,12 @@ class Directory:
                 row.reason,
                 row.granted_by,
                 from_us(row.granted_at),
-                *(None if at is None else from_us(at) for at in (row.starts_at, row.ends_at, row.revoked_at)),
+                _moment(row.starts_at),
+                _moment(row.ends_at),
+                _moment(row.revoked_at),
+                row.waits,
+                row.approved_by,
+                _moment(row.approved_at),
             )
             for row in rows
         ]
@@ -243,7 +317,10 @@ class Directory:
         """
         on_member = member.c.tenant_id == tenant.c.id
         on_grant = and_(
-            grant.c.tenant_id == member.c.tenant_id, grant.c.member_id == member.c.id, grant.c.revoked_at.is_(None)
+            grant.c.tenant_id == member.c.tenant_id,
+            grant.c.member_id == member.c.id,
+            grant.c.revoked_at.is_(None),
+            grant.c.waits.is_(False),
         )
         columns = (
             version.c.version,
@@ -269,6 +346,10 @@ class Directory:
             (row.member_id, Limited(row.role, row.starts_at, row.ends_at)) for row in rows if row.role is not None
         ]
         return Roster.of(tenant_id, rows[0].version, rows[0].tenant_status, members, grants)
+
+
+def _moment(at: int | None) -> datetime | None:
+    return None if at is None else from_us(at)
 
 
 def _is_member(tenant_id: str, member_id: str) -> ColumnElement[bool]:

@@ -5,7 +5,19 @@ Instants are whole microseconds since 1970-01-01 UTC: SQLite has no time zones, 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 from ..database import TENANT_ID, core
 
@@ -49,6 +61,23 @@ grant = Table(
     Column("starts_at", BigInteger, nullable=True),
     Column("ends_at", BigInteger, nullable=True),
     Column("revoked_at", BigInteger, nullable=True),
+    Column("waits", Boolean, nullable=False, server_default=false()),
+    Column("approved_by", MEMBER_ID, nullable=True),
+    Column("approved_at", BigInteger, nullable=True),
     ForeignKeyConstraint(["tenant_id", "member_id"], ["amanah_member.tenant_id", "amanah_member.id"]),
 )
-"""A role for a member, from ``starts_at`` (NULL: at once) until before ``ends_at`` (NULL: until revoked)."""
+"""A role for a member, from ``starts_at`` (NULL: at once) until before ``ends_at`` (NULL: until revoked).
+
+While it ``waits`` for a second person it is not in force."""
+
+duty = Table(
+    "amanah_duty",
+    core,
+    Column("tenant_id", TENANT_ID, ForeignKey("amanah_tenant.id"), primary_key=True),
+    Column("role", ROLE, primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("other", ROLE, primary_key=True),
+    Column("number", Integer, nullable=False),
+    CheckConstraint("kind IN ('excludes', 'requires', 'at_most', 'two_people')", name="kind"),
+)
+"""A constraint on who may hold a role; ``other`` is "" and ``number`` 0 where the kind has none."""

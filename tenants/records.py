@@ -32,7 +32,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A grant; ``None`` for ``starts_at`` is at once, for ``ends_at`` until revoked."""
+    """A grant; ``None`` for ``starts_at`` is at once, for ``ends_at`` until revoked.
+
+    While it ``waits`` for a second person it is not in force.
+    """
 
     id: str
     member_id: str
@@ -43,3 +46,6 @@ class Grant:
     starts_at: datetime | None
     ends_at: datetime | None
     revoked_at: datetime | None
+    waits: bool = False
+    approved_by: str | None = None
+    approved_at: datetime | None = None

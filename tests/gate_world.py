@@ -100,7 +100,7 @@ def build(url: str, folder: Path, *, filled: bool = False) -> World:
     provider = FileKeyProvider(folder / "keys.json") if filled else FileKeyProvider.create(folder / "keys.json")
     keyring = Keyring(engine, provider)
     policies = Policies(engine, {})
-    directory = Directory(engine, has_role=policies.has_role)
+    directory = Directory(engine, closure=policies.closure)
     if not filled:
         core.create_all(engine)
         trail.create_all(trail_engine)

@@ -130,7 +130,7 @@ class House:
 
     @property
     def directory(self) -> Directory:
-        return Directory(self.engine, has_role=Policies(self.engine, {}).has_role)
+        return Directory(self.engine, closure=Policies(self.engine, {}).closure)
 
     @property
     def files(self) -> list[Path]:

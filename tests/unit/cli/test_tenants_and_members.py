@@ -110,3 +110,47 @@ def test_a_terminal_is_not_steered_by_a_name(small_office):
     shown = small_office.run("tenant", "list").stdout
     assert "\x1b" not in shown
     assert "[red]" in shown
+
+
+def test_duties_bind_grants_and_are_in_the_trail(office, monkeypatch):
+    """A role that excludes another, a role that wants a second person, and who that is."""
+    office.with_tenant()
+    for member in ("sari", "dewi"):
+        assert office.run("member", "add", "toko-a", member).exit_code == 0
+    assert office.run("duty", "add", "toko-a", "accountant", "--excludes", "courier").exit_code == 0
+    added = office.run("duty", "add", "toko-a", "courier", "--two-people")
+    assert "courier two-people" in added.stdout
+    assert office.run("duty", "add", "toko-a", "courier").exit_code == 2
+    assert office.run("duty", "add", "toko-a", "courier", "--two-people", "--at-most", "2").exit_code == 2
+    assert office.run("grant", "give", "toko-a", "sari", "accountant", "--reason", "till").exit_code == 0
+    refused = office.run("grant", "give", "toko-a", "sari", "courier", "--reason", "both")
+    assert refused.exit_code == 2
+    assert "excludes courier" in refused.output
+    proposed = office.run("grant", "give", "toko-a", "dewi", "courier", "--reason", "questions")
+    assert "wants a second person" in proposed.stdout
+    waiting = next(one for one in json.loads(office.run("grant", "list", "toko-a", "--json").stdout) if one["waits"])
+    assert waiting["state"] == "waits for a second person"
+    own = office.run("grant", "approve", "toko-a", waiting["id"])
+    assert own.exit_code == 2
+    with monkeypatch.context() as patch:
+        patch.setenv("AMANAH_OPERATOR", "second")
+        approved = office.run("grant", "approve", "toko-a", waiting["id"])
+    assert approved.exit_code == 0, approved.output
+    members = json.loads(office.run("member", "list", "toko-a", "--json").stdout)
+    assert {one["id"]: one["roles"] for one in members}["dewi"] == ["courier"]
+    listed = json.loads(office.run("duty", "list", "toko-a", "--json").stdout)
+    assert [(one["role"], one["kind"], one["other"]) for one in listed] == [
+        ("accountant", "excludes", "courier"),
+        ("courier", "two_people", ""),
+    ]
+    assert office.run("duty", "remove", "toko-a", "accountant", "--excludes", "courier").exit_code == 0
+    entries = json.loads(office.run("audit", "list", "--tenant", "toko-a", "--json").stdout)
+    acts = [one["detail"]["act"] for one in reversed(entries)]
+    assert [act for act in acts if act.startswith(("duty", "grant"))] == [
+        "duty.add",
+        "duty.add",
+        "grant.give",
+        "grant.propose",
+        "grant.approve",
+        "duty.remove",
+    ]

@@ -145,8 +145,8 @@ def test_a_grant_without_reason_or_with_impossible_times_is_refused(directory, o
 
 
 def test_a_grant_of_an_unknown_role_is_refused_where_the_policy_is_asked(own_database):
-    """With `has_role` a role that the tenant's policy does not know cannot be granted."""
-    directory = Directory(own_database, has_role=lambda _connection, _tenant, role: role == "owner")
+    """With `closure` a role that the tenant's policy does not know cannot be granted."""
+    directory = Directory(own_database, closure=lambda _connection, _tenant, role: frozenset({role} & {"owner"}))
     with own_database.begin() as connection:
         directory.create_tenant(connection, "toko", "Toko")
         directory.add_member(connection, "toko", "1")
