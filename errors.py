@@ -1097,6 +1097,35 @@ class DutyBroken(InvalidInput):
     remedy = N_("Revoke the grant that stands against it first, or end the duty: amanah duty list.")
 
 
+class PolicyFileWrong(InvalidInput):
+    """A file of a policy, or a folder of them, that cannot be taken. ``place`` is the file and, if known, the line."""
+
+    code = "policy-file-wrong"
+    what = N_("Nothing was changed: {place} cannot be taken as a policy.")
+    why = "{detail}"
+    remedy = "{mend}"
+
+
+class PolicyPlanStale(InvalidInput):
+    """The policy is not the one any more from which the plan was made."""
+
+    code = "policy-plan-stale"
+    status = 409
+    what = N_("Nothing was changed: the plan that was shown is not what would be done now.")
+    why = N_("It was made at version {expected}, and the policy was changed since.")
+    remedy = N_("Look at the new plan (amanah policy plan), and apply that.")
+
+
+class PolicyRoleHeld(InvalidInput):
+    """A role that would end is still granted to members."""
+
+    code = "policy-role-held"
+    status = 409
+    what = N_("Nothing was changed: a role that members hold would end.")
+    why = N_("Members hold grants of {role}.")
+    remedy = N_("Revoke these grants first (amanah grant list), or keep the role in the files.")
+
+
 class SubjectUnknown(InvalidInput):
     """There is nobody of that kind and id: neither a secret nor a row."""
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -27,8 +28,9 @@ role = Table(
     Column("tenant_id", TENANT_ID, primary_key=True),
     Column("name", String(LENGTHS["role"]), primary_key=True),
     Column("description", JSON, nullable=False),
+    Column("until", BigInteger, nullable=True),
 )
-"""A role. ``description``: language code → sentence."""
+"""A role. ``description``: language code → sentence. Ended in version ``until`` (NULL: still), for its ended rules."""
 
 role_parent = Table(
     "amanah_role_parent",
@@ -74,3 +76,19 @@ rule = Table(
     ForeignKeyConstraint(["tenant_id", "role"], ["amanah_role.tenant_id", "amanah_role.name"]),
 )
 """In force from version ``since`` until version ``until`` (NULL: still)."""
+
+policy_version = Table(
+    "amanah_policy_version",
+    core,
+    Column("tenant_id", TENANT_ID, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("applied_by", String(255), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("content", JSON, nullable=False),
+)
+"""The whole policy as it was from ``version`` on, for each version that was applied as a whole, and the one before it.
+
+``at``: µs since the epoch. ``source``: files, casbin, rollback, or found (changed otherwise, seen by the next apply).
+"""

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 def read_parents(connection: Connection, tenant_id: str) -> dict[str, frozenset[str]]:
     """Each registered role → the roles that it inherits from."""
-    names = connection.execute(
-        select(models.role.c.name).where(models.role.c.tenant_id == tenant_id).order_by(models.role.c.name)
-    ).scalars()
+    mine = (models.role.c.tenant_id == tenant_id) & models.role.c.until.is_(None)
+    names = connection.execute(select(models.role.c.name).where(mine).order_by(models.role.c.name)).scalars()
     found: dict[str, set[str]] = {name: set() for name in names}
     links = models.role_parent
     for role, parent in connection.execute(select(links.c.role, links.c.parent).where(links.c.tenant_id == tenant_id)):
-        found[role].add(parent)
+        if role in found:  # or it is newer than the names, and whoever reads a snapshot reads again
+            found[role].add(parent)
     return {role: frozenset(parents) for role, parents in found.items()}
 
 
@@ -70,12 +70,18 @@ def write_roles(
             raise InvalidInput(detail=f"there is a role {name} already")
     links = [(name, parent) for name, parents in roles.items() for parent in dict.fromkeys(parents)]
     _check_inheritance(existing, roles, links)
-    if roles:
-        values = [
-            {"tenant_id": tenant_id, "name": name, "description": dict(descriptions.get(name, {}))} for name in roles
-        ]
-        connection.execute(insert(models.role), values)
+    for name in roles:
+        put_role(connection, tenant_id, name, descriptions.get(name, {}))
     _insert_links(connection, tenant_id, links)
+
+
+def put_role(connection: Connection, tenant_id: str, name: str, description: Mapping[str, str]) -> None:
+    """Write the row of one role, unchecked; one that ended is in force again."""
+    table = models.role
+    values = {"description": dict(description), "until": None}
+    mine = (table.c.tenant_id == tenant_id) & (table.c.name == name)
+    if not connection.execute(update(table).where(mine).values(values)).rowcount:
+        connection.execute(insert(table).values(tenant_id=tenant_id, name=name, **values))
 
 
 def write_inheritance(connection: Connection, tenant_id: str, role: str, parent: str) -> None:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidInput
+from .content import Content
 from .purposes import Purpose
 from .rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LANGUAGE: Final = re.compile(r"[a-z]{2}(?:-[A-Z]{2})?")
+"""Keys of sentences: ``en``, ``id``, ``pt-BR``."""
+
 _FOLDER: Final = Path(__file__).with_name("templates")
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """``roles``: name → parents; ``descriptions``: role → language code → sentence; ``rules`` are not numbered yet."""
-
-    roles: Mapping[str, tuple[str, ...]]
-    descriptions: Mapping[str, Mapping[str, str]]
-    purposes: tuple[Purpose, ...]
-    rules: tuple[Rule, ...]
 
 
 def names() -> tuple[str, ...]:
@@ -35,7 +29,7 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def load(name: str) -> Template:
+def load(name: str) -> Content:
     """Read the template ``name``. Raises ``InvalidInput`` if there is none of that name."""
     if name not in names():
         raise InvalidInput(detail=f"there is no template {name!r:.80}; there are: {', '.join(names())}")
@@ -43,23 +37,28 @@ def load(name: str) -> Template:
     return parse(tomllib.loads(text))
 
 
-def parse(document: Mapping[str, Any]) -> Template:
+def parse(document: Mapping[str, Any]) -> Content:
     """A template from its TOML. A ``[[rule]]`` stands for every combination of what it lists."""
-    roles = document["role"]
+    roles = document.get("role", {})
     purposes = tuple(
-        Purpose(key, entry["alias"], entry["legal_basis"], {"en": entry["en"], "id": entry["id"]})
-        for key, entry in document["purpose"].items()
+        Purpose(key, entry.get("alias", ""), entry["legal_basis"], _sentences(entry), entry.get("parent", ""))
+        for key, entry in document.get("purpose", {}).items()
     )
-    keys = {purpose.alias: purpose.key for purpose in purposes}
+    keys = {purpose.alias: purpose.key for purpose in purposes if purpose.alias}
     found: dict[tuple[str, ...], Rule] = {}
-    for entry in document["rule"]:
+    for entry in document.get("rule", ()):
         combinations = product([entry["role"]], entry["objects"], entry["actions"], entry["purposes"])
         for role, obj, action, alias in combinations:
             rule = Rule(0, role, obj, action, keys.get(alias, alias), entry.get("effect", "allow"))
             found.setdefault(rule.row(), rule)
-    return Template(
+    return Content(
         roles={name: tuple(entry.get("parents", ())) for name, entry in roles.items()},
-        descriptions={name: {"en": entry["en"], "id": entry["id"]} for name, entry in roles.items()},
+        descriptions={name: _sentences(entry) for name, entry in roles.items()},
         purposes=purposes,
         rules=tuple(found.values()),
     )
+
+
+def _sentences(entry: Mapping[str, Any]) -> dict[str, str]:
+    """What a role or purpose is, by language: every key that is a language's code."""
+    return {key: text for key, text in entry.items() if LANGUAGE.fullmatch(key)}

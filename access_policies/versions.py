@@ -1,0 +1,96 @@
+"""Whole policies by version: what every apply keeps, the history that is told from it, and what a roll-back takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select
+
+from ..errors import InvalidInput
+from . import models
+from .content import Content, restored
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version that was applied as a whole, or found by the next apply. ``at``: µs since the epoch."""
+
+    version: int
+    at: int
+    applied_by: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChanges:
+    """The ids of the rules that came into force with a version, and of those that ended with it."""
+
+    version: int
+    added: tuple[str, ...]
+    ended: tuple[str, ...]
+
+
+def keep(
+    connection: Connection, tenant_id: str, version: int, content: Content, *, by: str, source: str, reason: str
+) -> None:
+    """Keep the whole content under its version."""
+    values = {
+        "tenant_id": tenant_id,
+        "version": version,
+        "at": time.time_ns() // 1000,
+        "applied_by": by,
+        "source": source,
+        "reason": reason,
+        "content": content.stored(),
+    }
+    connection.execute(insert(models.policy_version).values(values))
+
+
+def keep_found(connection: Connection, tenant_id: str, version: int, content: Content) -> None:
+    """Keep what is in force at ``version`` before a change, unless the newest version that is kept says the same."""
+    table = models.policy_version
+    newest = select(table.c.content).where(table.c.tenant_id == tenant_id).order_by(table.c.version.desc()).limit(1)
+    if connection.execute(newest).scalar() != content.stored():
+        keep(connection, tenant_id, version, content, by="", source="found", reason="")
+
+
+def kept(connection: Connection, tenant_id: str) -> list[Version]:
+    """The versions whose content is kept, oldest first."""
+    table = models.policy_version
+    columns = (table.c.version, table.c.at, table.c.applied_by, table.c.source, table.c.reason)
+    rows = connection.execute(select(*columns).where(table.c.tenant_id == tenant_id).order_by(table.c.version))
+    return [Version(*row) for row in rows]
+
+
+def content_of(connection: Connection, tenant_id: str, version: int) -> Content:
+    """The policy as it was from ``version`` on. Raises ``InvalidInput``: not kept, or not fit to be in force."""
+    table = models.policy_version
+    mine = (table.c.tenant_id == tenant_id) & (table.c.version == version)
+    found = connection.execute(select(table.c.content).where(mine)).scalar()
+    if found is None:
+        known = ", ".join(str(one.version) for one in kept(connection, tenant_id)) or "none"
+        raise InvalidInput(detail=f"the policy of version {version} was not kept; kept are: {known}")
+    return restored(found)
+
+
+def rule_changes(connection: Connection, tenant_id: str) -> list[RuleChanges]:
+    """For every version in which rules came or went, oldest first: also those that nobody applied as a whole."""
+    table = models.rule
+    columns = (table.c.number, table.c.since, table.c.until)
+    added: dict[int, list[str]] = {}
+    ended: dict[int, list[str]] = {}
+    mine = table.c.tenant_id == tenant_id
+    for number, since, until in connection.execute(select(*columns).where(mine).order_by(table.c.number)):
+        added.setdefault(since, []).append(f"r{number}")
+        if until is not None:
+            ended.setdefault(until, []).append(f"r{number}")
+    return [
+        RuleChanges(version, tuple(added.get(version, ())), tuple(ended.get(version, ())))
+        for version in sorted(added.keys() | ended.keys())
+    ]
