@@ -61,6 +61,12 @@ def bump(connection: Connection, tenant_id: str) -> int:
     return int(connection.execute(select(version.c.version).where(version.c.tenant_id == tenant_id)).scalar_one())
 
 
+def version_of(connection: Connection, tenant_id: str) -> int:
+    """The tenant's version, 0 if nothing has happened yet."""
+    found = connection.execute(select(version.c.version).where(version.c.tenant_id == tenant_id)).scalar()
+    return int(found or 0)
+
+
 def own_url(url: str | URL) -> URL:
     """The URL by which Amanah itself reaches the database that the application reaches by ``url``.
 

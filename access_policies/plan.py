@@ -1,8 +1,8 @@
 """What would change if a whole policy came into force, and making exactly that change.
 
 1. A plan is the difference between what is in force and what is wanted; who applies it has seen it.
-2. In one transaction: the version is raised first, which locks the tenant's policy; the difference is computed again and
-   must be the one that was shown; then rows are written and the whole policy is kept under its version.
+2. In one transaction: the version is raised first, which locks the tenant's policy; the difference is computed again
+   and must be the one that was shown; then rows are written and the whole policy is kept under its version.
 """
 
 from __future__ import annotations
@@ -149,9 +149,7 @@ def apply(connection: Connection, tenant_id: str, order: Order) -> int:
         raise PolicyPlanStale(expected=order.version)
     versions.keep_found(connection, tenant_id, version - 1, old)
     _write(connection, tenant_id, version, old, order.content)
-    versions.keep(
-        connection, tenant_id, version, order.content, by=order.by, source=order.source, reason=order.reason
-    )
+    versions.keep(connection, tenant_id, version, order.content, by=order.by, source=order.source, reason=order.reason)
     return version
 
 

@@ -55,8 +55,10 @@ def keep(
 def keep_found(connection: Connection, tenant_id: str, version: int, content: Content) -> None:
     """Keep what is in force at ``version`` before a change, unless the newest version that is kept says the same."""
     table = models.policy_version
-    newest = select(table.c.content).where(table.c.tenant_id == tenant_id).order_by(table.c.version.desc()).limit(1)
-    if connection.execute(newest).scalar() != content.stored():
+    by_age = select(table.c.version, table.c.content).where(table.c.tenant_id == tenant_id)
+    newest = connection.execute(by_age.order_by(table.c.version.desc()).limit(1)).first()
+    # Rows that somebody changed behind the version's back do not rewrite what was kept of it.
+    if newest is None or (newest.version < version and newest.content != content.stored()):
         keep(connection, tenant_id, version, content, by="", source="found", reason="")
 
 

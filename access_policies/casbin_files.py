@@ -1,0 +1,169 @@
+"""A policy as Casbin's ``model.conf`` and ``policy.csv``, on which a plain ``casbin.Enforcer`` decides as we do.
+
+There, a request names a role as its subject. ``p`` and ``g`` lines are the rules and the inheritance. ``g2`` and ``g3``
+follow from the declared fields and the register of purposes: they are written so that Casbin's tools have them, and
+when read they must be exactly these. Descriptions and legal bases have no place in Casbin's files: roles and purposes
+must be there already.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ..errors import InvalidInput, PolicyFileWrong
+from ..i18n import N_
+from .content import Content, check
+from .hierarchy import object_links, purpose_links
+from .judge import MODEL_PATH
+from .plan import links
+from .rules import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+MODEL: Final = "model.conf"
+POLICY: Final = "policy.csv"
+
+_COLUMNS: Final = {"p": 5, "g": 2, "g2": 2, "g3": 2}
+_MEND: Final = N_("Correct the line, or export the policy again: amanah policy export --casbin …")
+_DERIVED: Final = N_(
+    "It follows from the declarations and the register: leave all lines of its kind out, or export again."
+)
+
+
+def write(folder: Path, content: Content, fields: Mapping[str, str]) -> tuple[Path, Path]:
+    """Write both files; ``fields``: declared field → category.
+
+    Raises ``PolicyFileWrong`` if one is there, or if a rule has what Casbin's model has no column for.
+    """
+    model, policy = folder / MODEL, folder / POLICY
+    for path in (model, policy):
+        if path.exists():
+            raise PolicyFileWrong(place=path, detail="it is there already", mend=N_("Name a new or an empty folder."))
+    for rule in content.rules:
+        if any(rule.row()[_COLUMNS["p"] :]):
+            detail = f"Casbin's file would say more than the rule {rule.id} allows"
+            raise PolicyFileWrong(place=policy, detail=detail, mend=N_("Export the policy as TOML instead."))
+    rows = [("p", *rule.row()[: _COLUMNS["p"]]) for rule in content.rules]
+    rows += [("g", *link) for link in sorted(links(content))]
+    rows += [(kind, *link) for kind, found in _derived(content, fields).items() for link in sorted(found)]
+    folder.mkdir(parents=True, exist_ok=True)
+    model.write_text(MODEL_PATH.read_text(encoding="utf-8"), encoding="utf-8")
+    # No name has a comma, a quote or a blank: this is what a CSV writer gives, with the blanks that Casbin writes.
+    policy.write_text("".join(f"{', '.join(row)}\n" for row in rows), encoding="utf-8")
+    return model, policy
+
+
+def _derived(content: Content, fields: Mapping[str, str]) -> dict[str, set[tuple[str, str]]]:
+    keys = {purpose.key: purpose for purpose in content.purposes}
+    return {
+        "g2": {link for field in fields for link in object_links(field, fields)},
+        "g3": set(purpose_links(keys)),
+    }
+
+
+def read(folder: Path, present: Content, fields: Mapping[str, str]) -> Content:
+    """What ``present`` becomes with the rules and the inheritance of the files. Raises ``PolicyFileWrong``."""
+    _check_model(folder / MODEL)
+    path = folder / POLICY
+    seen: dict[tuple[str, ...], int] = {}
+    for line, row in _rows(path):
+        if row in seen:
+            mend = N_("Take one of the two out.")
+            raise PolicyFileWrong(place=f"{path}:{line}", detail=f"the same as line {seen[row]}", mend=mend)
+        seen[row] = line
+    derived = _derived(present, fields)
+    for kind, expected in derived.items():
+        _check_derived(path, kind, expected, seen)
+    wanted = Content(dict.fromkeys(present.roles, ()), present.descriptions, present.purposes, ())
+    roles: dict[str, tuple[str, ...]] = dict(wanted.roles)
+    for row, line in _of(seen, "g"):
+        role, parent = row
+        if role not in roles:
+            # It may be a person: other people's policies link users to roles here. The line says enough.
+            raise PolicyFileWrong(place=f"{path}:{line}", detail="its first name is no role of the tenant", mend=_ROLE)
+        roles[role] = (*roles[role], parent)
+        wanted = replace(wanted, roles=roles)
+        _check_line(wanted, path, line)
+    found = []
+    for row, line in _of(seen, "p"):
+        found.append(Rule(0, *row))
+        _check_line(replace(wanted, rules=(found[-1],)), path, line)
+    return replace(wanted, rules=tuple(found))
+
+
+_ROLE: Final = N_("Casbin's files make no roles and no purposes: add them first (amanah policy apply).")
+
+
+def _of(seen: Mapping[tuple[str, ...], int], kind: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    return ((row[1:], line) for row, line in seen.items() if row[0] == kind)
+
+
+def _check_line(content: Content, path: Path, line: int) -> None:
+    try:
+        check(content)
+    except InvalidInput as error:
+        detail = error.facts["detail"]
+        mend = _ROLE if "there is no" in str(detail) or "is no purpose" in str(detail) else _MEND
+        raise PolicyFileWrong(place=f"{path}:{line}", detail=detail, mend=mend) from None
+
+
+def _check_derived(path: Path, kind: str, expected: set[tuple[str, str]], seen: Mapping[tuple[str, ...], int]) -> None:
+    """All of them or none: with some of them missing, Casbin's tools would decide otherwise than we do."""
+    given = dict(_of(seen, kind))
+    for link, line in given.items():
+        if link not in expected:
+            detail = f"{', '.join(link)!r:.160} does not agree with what is declared and registered"
+            raise PolicyFileWrong(place=f"{path}:{line}", detail=detail, mend=_DERIVED)
+    missing = sorted(expected - given.keys())
+    if given and missing:
+        raise PolicyFileWrong(place=path, detail=f"it lacks: {kind}, {', '.join(missing[0])}", mend=_DERIVED)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").split("\n")  # as Casbin does, and at nothing else
+    except OSError as error:
+        raise PolicyFileWrong(place=path, detail=error.strerror or type(error).__name__, mend=_MEND) from None
+    except UnicodeDecodeError:
+        raise PolicyFileWrong(place=path, detail="it is no text in UTF-8", mend=_MEND) from None
+
+
+def _rows(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Line and cells of each rule or link, the number of cells checked."""
+    # Casbin takes a line that begins with # for a comment, whatever quotes are in it: the CSV reader never sees it.
+    without_comments = ("\n" if line.lstrip().startswith("#") else f"{line}\n" for line in _lines(path))
+    reader = csv.reader(without_comments, skipinitialspace=True, strict=True)
+    line = 1  # where the row begins: a quoted cell can go over several, and is then refused as a name
+    try:
+        for cells in reader:
+            place, begun = f"{path}:{line}", line
+            line = reader.line_num + 1
+            if not cells:
+                continue
+            kind, *row = (cell.strip(" \t") for cell in cells)
+            if kind not in _COLUMNS:
+                raise PolicyFileWrong(place=place, detail=f"{kind!r:.80} is none of p, g, g2, g3", mend=_MEND)
+            if len(row) != _COLUMNS[kind]:
+                detail = f"{kind} has {_COLUMNS[kind]} columns, here are {len(row)}"
+                raise PolicyFileWrong(place=place, detail=detail, mend=_MEND)
+            yield begun, (kind, *row)
+    except csv.Error as error:
+        raise PolicyFileWrong(place=f"{path}:{line}", detail=f"no valid CSV: {error}", mend=_MEND) from None
+
+
+def _check_model(path: Path) -> None:
+    """Raise ``PolicyFileWrong`` unless it is our model: with another matcher the same rules say something else."""
+    ours = _bare(MODEL_PATH.read_text(encoding="utf-8").splitlines())
+    if _bare(_lines(path)) != ours:
+        mend = N_("Only rules and inheritance are imported: put the model.conf of the export back.")
+        raise PolicyFileWrong(place=path, detail="it is another model than Amanah's", mend=mend)
+
+
+def _bare(lines: Iterable[str]) -> list[str]:
+    stripped = (re.sub(r"\s+", "", line) for line in lines)
+    return [line for line in stripped if line and not line.startswith("#")]
