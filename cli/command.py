@@ -4,9 +4,9 @@ Where the installation is: ``--guard module:attribute`` (or AMANAH_GUARD) names 
 that makes it. Commands that need no declarations also work with ``--database URL`` (or AMANAH_DATABASE_URL) and the
 settings of the environment.
 
-Exit codes: 0 done and nothing wrong; 1 done, and the answer is that something is wrong (a trail that does not verify,
-a finding of the doctor's at or above --fail-level); 2 not done: wrong use, or an error that says what, why and the
-remedy.
+Exit codes: 0 done and nothing wrong; 1 done, and the answer is that something is wrong or differs (a trail that does
+not verify, a finding of the doctor's at or above --fail-level, a plan with changes, a policy's test that fails); 2 not
+done: wrong use, or an error that says what, why and the remedy.
 
 What an operator does to a tenant, and that they looked at its trail, is an entry of that tenant's trail.
 """

@@ -139,6 +139,17 @@ def test_casbins_files_go_out_and_come_in(shop):
     assert "1 added" in ok(shop.run("policy", "plan", "--tenant", "toko-a", "current"), 1).stdout
 
 
+def test_without_a_guard_the_database_is_enough(small_shop):
+    """Plan, apply, history and export need no declarations."""
+    add(small_shop, MORE)
+    here = ("--database", small_shop.url, "policy")
+    ok(small_shop.bare(*here, "plan", "--tenant", "toko-a", "current"), 1)
+    ok(small_shop.bare(*here, "apply", "--tenant", "toko-a", "current", "--yes"))
+    ok(small_shop.bare(*here, "history", "--tenant", "toko-a"))
+    ok(small_shop.bare(*here, "export", "--tenant", "toko-a", "again"))
+    ok(small_shop.run("policy", "plan", "--tenant", "toko-a", "again"))
+
+
 def test_nothing_is_applied_without_a_yes(small_shop):
     """The operator is asked; no answer and a no change nothing."""
     add(small_shop, MORE)
