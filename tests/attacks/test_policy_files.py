@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
-from amanah.access_policies import casbin_files, models, plan, policy_files, versions
+from amanah.access_policies import casbin_files, models, plan, policy_files, templates, versions
 from amanah.access_policies.content import read
 from amanah.access_policies.policies import Policies
+from amanah.access_policies.rules import Rule
 from amanah.database import bump, version_of
 from amanah.errors import AmanahError, InvalidInput, PolicyFileWrong, PolicyPlanStale
 
@@ -146,8 +149,29 @@ def test_an_apply_touches_no_other_tenant(engine, tmp_path):
     with engine.connect() as connection:
         assert version_of(connection, "klinik") == version
         assert versions.kept(connection, "klinik") == []
+        mine = versions.kept(connection, "toko")[-1].version
+        assert versions.content_of(connection, "toko", mine) == present(engine)
         with pytest.raises(InvalidInput):
-            versions.content_of(connection, "klinik", 2)
+            versions.content_of(connection, "klinik", mine)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rules": (Rule(0, "wizard", "invoice", "read", "*"),)},
+        {"rules": (Rule(0, "courier", "invoice", "read", "*"), Rule(9, "courier", "invoice", "read", "*"))},
+        {"rules": (Rule(0, "courier", "invoice", "read", "marketing"),)},
+        {"roles": {"admin, klinik": ()}, "rules": ()},
+        {"roles": {"owner": ("admin",), "admin": ("owner",)}, "rules": ()},
+        {"purposes": (), "rules": (Rule(0, "courier", "invoice", "read", "essential"),)},
+    ],
+)
+def test_a_content_that_no_file_was_read_into_is_checked_all_the_same(engine, wrong):
+    """Whoever builds a content in Python gets no further than with files; nothing is written."""
+    before = everything(engine)
+    with pytest.raises(InvalidInput):
+        apply(engine, order(engine, replace(present(engine), **wrong)))
+    assert everything(engine) == before
 
 
 def test_a_kept_version_that_was_rewritten_by_sql_is_checked_like_a_file(engine, tmp_path):
@@ -166,8 +190,6 @@ def test_a_kept_version_that_was_rewritten_by_sql_is_checked_like_a_file(engine,
 
 def policy_content(engine, tmp_path, template=None):
     """The tenant's policy with one more rule, or a template, read from files."""
-    from amanah.access_policies import templates
-
     content = templates.load(template) if template else present(engine)
     policy_files.write_folder(tmp_path / "policy", content)
     if template is None:
