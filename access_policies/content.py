@@ -14,13 +14,14 @@ from ..errors import InvalidInput
 from . import models, purposes, register, rules
 from .hierarchy import check_links, purpose_links
 from .names import ANY, check_role
-from .purposes import Purpose
 from .rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import Connection
+
+    from .purposes import Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,7 @@ class Content:
                 {"name": name, "parents": sorted(set(parents)), "description": dict(self.descriptions.get(name, {}))}
                 for name, parents in sorted(self.roles.items())
             ],
-            "purposes": [
-                asdict(one) | {"description": dict(one.description)}
-                for one in sorted(self.purposes, key=lambda one: one.key)
-            ],
+            "purposes": [one.stored() for one in sorted(self.purposes, key=lambda one: one.key)],
             "rules": [_without_number(rule) for rule in sorted(self.rules, key=lambda rule: rule.row())],
         }
 
@@ -70,7 +68,7 @@ def restored(stored: Mapping[str, Any]) -> Content:
         content = Content(
             roles={role["name"]: tuple(role["parents"]) for role in stored["roles"]},
             descriptions={role["name"]: role["description"] for role in stored["roles"]},
-            purposes=tuple(Purpose(**purpose) for purpose in stored["purposes"]),
+            purposes=tuple(purposes.of_row(purpose) for purpose in stored["purposes"]),
             rules=tuple(Rule(0, **rule) for rule in stored["rules"]),
         )
     except (KeyError, TypeError, AttributeError):

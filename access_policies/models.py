@@ -56,6 +56,11 @@ purpose = Table(
     Column("legal_basis", String(32), nullable=False),
     Column("description", JSON, nullable=False),
     Column("parent", String(LENGTHS["purpose"]), nullable=True),
+    Column("categories", JSON, nullable=True),
+    Column("recipients", JSON, nullable=True),
+    Column("retention", Text, nullable=True),
+    Column("owner", Text, nullable=True),
+    Column("review_at", String(10), nullable=True),
     UniqueConstraint("tenant_id", "alias"),
 )
 """The register of purposes."""

@@ -24,7 +24,19 @@ if TYPE_CHECKING:
 
     from .purposes import Purpose
 
-_PURPOSE_PARTS: Final = ("alias", "legal_basis", "description", "parent")
+_PURPOSE_PARTS: Final = (
+    "alias",
+    "legal_basis",
+    "description",
+    "parent",
+    "categories",
+    "recipients",
+    "retention",
+    "owner",
+    "review_at",
+)
+_LONG: Final = ("description", "categories", "recipients")
+"""Parts of which a plan says that they change, and not how."""
 
 Act = Literal["added", "changed", "ended"]
 Kind = Literal["role", "inheritance", "purpose", "rule"]
@@ -101,11 +113,11 @@ def _by_key(content: Content) -> dict[str, Purpose]:
 
 
 def _part(purpose: Purpose, part: str) -> object:
-    return dict(purpose.description) if part == "description" else getattr(purpose, part)
+    return purpose.stored()[part]
 
 
 def _told(before: Purpose, after: Purpose, part: str) -> str:
-    if part == "description":
+    if part in _LONG:
         return part
     return f"{part}: {_part(before, part) or '-'} → {_part(after, part) or '-'}"
 
@@ -200,13 +212,7 @@ def _write_purposes(
     changed = {key for key, purpose in before.items() if after.get(key) != purpose}
     _drop(connection, tenant_id, changed)
     values = [
-        {
-            **asdict(purpose),
-            "tenant_id": tenant_id,
-            "alias": purpose.alias or None,
-            "parent": purpose.parent or None,
-            "description": dict(purpose.description),
-        }
+        {"tenant_id": tenant_id, **purpose.row()}
         for key, purpose in after.items()
         if key in changed or key not in before
     ]

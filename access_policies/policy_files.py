@@ -11,6 +11,7 @@ import json
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidInput, PolicyFileWrong
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
 _LARGEST: Final = 4_000_000
 _MEND: Final = N_("Correct it there; what a file may hold is in docs/reference/policy-files.md.")
 _TENANT: Final = N_("Take it out: a file says nothing of tenants, the command does (--tenant).")
-_TEXTS: Final = {"purpose": {"alias", "legal_basis", "parent"}, "role": set[str](), "rule": {"role", "effect"}}
-_LISTS: Final = {"purpose": set[str](), "role": {"parents"}, "rule": {"objects", "actions", "purposes"}}
+_TEXTS: Final = {"purpose": {"alias", "legal_basis", "parent", "owner"}, "role": set[str](), "rule": {"role", "effect"}}
+_LISTS: Final = {
+    "purpose": {"categories", "recipients"},
+    "role": {"parents"},
+    "rule": {"objects", "actions", "purposes"},
+}
 _NEEDED: Final = {
     "purpose": {"legal_basis"},
     "role": set[str](),
@@ -135,21 +140,29 @@ def _check_shape(entry: Entry) -> None:
 
     if not isinstance(entry.table, dict):
         raise refuse(f"{entry.kind} is written as {_WRITTEN[entry.kind]}")
-    texts, lists = _TEXTS[entry.kind], _LISTS[entry.kind]
     for key, value in entry.table.items():
-        if key in lists:
-            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-                raise refuse(f"{key} is a list of names")
-            if not value and key in _NEEDED[entry.kind]:
-                raise refuse(f"{key} lists nothing")
-        elif key in texts or (entry.kind != "rule" and templates.LANGUAGE.fullmatch(key)):
-            if not isinstance(value, str):
-                raise refuse(f"{key} is a text")
-        else:
-            raise refuse(f"unknown: {key!r:.80}", _TENANT if key == "tenant" else _MEND)
+        wrong = _wrong(entry.kind, key, value)
+        if wrong:
+            raise refuse(wrong, _TENANT if key == "tenant" else _MEND)
     missing = sorted(_NEEDED[entry.kind] - entry.table.keys())
     if missing:
         raise refuse(f"it lacks: {', '.join(missing)}")
+
+
+def _wrong(kind: str, key: str, value: object) -> str | None:
+    """Why a key cannot have this value, or None."""
+    if key in _LISTS[kind]:
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            return f"{key} is a list of names"
+        return None if value or key not in _NEEDED[kind] else f"{key} lists nothing"
+    if kind == "purpose" and key == "retention":
+        days = type(value) is int and value > 0  # True is an int, too
+        return None if days or isinstance(value, str) else "retention is a text, or a number of days"
+    if kind == "purpose" and key == "review_at":
+        return None if type(value) is date else "review_at is a day, written like 2027-01-31 and without quotes"
+    if key in _TEXTS[kind] or (kind != "rule" and templates.LANGUAGE.fullmatch(key)):
+        return None if isinstance(value, str) else f"{key} is a text"
+    return f"unknown: {key!r:.80}"
 
 
 def _culprit(whole: Content, entries: Iterable[Entry]) -> str | None:
@@ -232,6 +245,15 @@ def _purposes_text(content: Content) -> str:
         lines += [f"alias = {_text(purpose.alias)}\n"] if purpose.alias else []
         lines.append(f"legal_basis = {_text(purpose.legal_basis)}\n")
         lines += [f"parent = {_text(purpose.parent)}\n"] if purpose.parent else []
+        for name in ("categories", "recipients"):
+            values = getattr(purpose, name)
+            lines += [f"{name} = {_list(values)}\n"] if values else []
+        days = purpose.retention.isascii() and purpose.retention.isdigit()
+        lines += (
+            [f"retention = {purpose.retention if days else _text(purpose.retention)}\n"] if purpose.retention else []
+        )
+        lines += [f"owner = {_text(purpose.owner)}\n"] if purpose.owner else []
+        lines += [f"review_at = {purpose.review_at}\n"] if purpose.review_at else []
         lines += [f"{_text(code)} = {_text(told)}\n" for code, told in sorted(purpose.description.items())]
     return "".join(lines)
 

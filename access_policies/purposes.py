@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidInput
-from .names import ANY, check_alias, check_purpose
+from .names import ANY, CATEGORY, check_alias, check_object, check_purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,8 @@ LEGAL_BASES: Final = (
 )
 """GDPR art. 6(1)(a)-(f) and UU PDP 27/2022 art. 20(2)(a)-(f), in this order."""
 
+_LONGEST: Final = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
@@ -28,6 +31,10 @@ class Purpose:
 
     ``description``: language code → one sentence for the people whose data it is.
     ``parent``: a purpose above it besides those that its dots name, or "".
+
+    The rest is for the record of processing and decides nothing. ``categories``: of personal data that it needs;
+    ``recipients``: who else gets them; ``retention``: how long they are kept, in words, or a number of days;
+    ``owner``: who answers for it, an office and no person; ``review_at``: the day of its next review, ISO 8601.
     """
 
     key: str
@@ -35,6 +42,37 @@ class Purpose:
     legal_basis: str
     description: Mapping[str, str] = field(default_factory=dict)
     parent: str = ""
+    categories: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    retention: str = ""
+    owner: str = ""
+    review_at: str = ""
+
+    def stored(self) -> dict[str, Any]:
+        """JSON that is equal where purposes are."""
+        lists = {"categories": list(self.categories), "recipients": list(self.recipients)}
+        return {**asdict(self), **lists, "description": dict(self.description)}
+
+    def row(self) -> dict[str, Any]:
+        """The columns of its row."""
+        empty = {"alias", "parent", "retention", "owner", "review_at"}
+        return {name: (value or None) if name in empty else value for name, value in self.stored().items()}
+
+
+def of_row(columns: Mapping[str, Any]) -> Purpose:
+    """The purpose of a row, or of what `Purpose.stored` gave. Raises ``KeyError`` and ``TypeError``."""
+    return Purpose(
+        key=columns["key"],
+        alias=columns["alias"] or "",
+        legal_basis=columns["legal_basis"],
+        description=dict(columns["description"]),
+        parent=columns["parent"] or "",
+        categories=tuple(columns.get("categories") or ()),
+        recipients=tuple(columns.get("recipients") or ()),
+        retention=columns.get("retention") or "",
+        owner=columns.get("owner") or "",
+        review_at=columns.get("review_at") or "",
+    )
 
 
 def check(purpose: Purpose) -> Purpose:
@@ -47,7 +85,23 @@ def check(purpose: Purpose) -> Purpose:
     if purpose.legal_basis not in LEGAL_BASES:
         bases = ", ".join(LEGAL_BASES)
         raise InvalidInput(detail=f"{purpose.legal_basis!r:.80} is no legal basis; one of: {bases}")
+    for category in purpose.categories:
+        check_object(f"{CATEGORY}{category}")
+    for text in (*purpose.recipients, purpose.retention, purpose.owner):
+        if len(text) > _LONGEST or not text.isprintable():
+            raise InvalidInput(detail=f"recipients, retention and owner are one line, at most {_LONGEST} characters")
+    if not all(text.strip() for text in purpose.recipients):
+        raise InvalidInput(detail="a recipient has no name")
+    if purpose.review_at and not _is_day(purpose.review_at):
+        raise InvalidInput(detail="the day of the review is written like 2027-01-31")
     return purpose
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def known(name: str, keys: Mapping[str, Purpose]) -> bool:

@@ -15,13 +15,14 @@ from ..errors import InvalidInput
 from . import models, purposes, rules
 from .hierarchy import check_links, purpose_links
 from .names import ANY, check_role
-from .purposes import Purpose
 from .rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Connection
+
+    from .purposes import Purpose
 
 
 def read_parents(connection: Connection, tenant_id: str) -> dict[str, frozenset[str]]:
@@ -39,12 +40,8 @@ def read_parents(connection: Connection, tenant_id: str) -> dict[str, frozenset[
 def read_purposes(connection: Connection, tenant_id: str) -> dict[str, Purpose]:
     """The tenant's register: key → purpose."""
     table = models.purpose
-    columns = (table.c.key, table.c.alias, table.c.legal_basis, table.c.description, table.c.parent)
-    rows = connection.execute(select(*columns).where(table.c.tenant_id == tenant_id).order_by(table.c.key))
-    return {
-        row.key: Purpose(row.key, row.alias or "", row.legal_basis, dict(row.description), row.parent or "")
-        for row in rows
-    }
+    rows = connection.execute(select(table).where(table.c.tenant_id == tenant_id).order_by(table.c.key)).mappings()
+    return {row["key"]: purposes.of_row(dict(row)) for row in rows}
 
 
 def read_rules(connection: Connection, tenant_id: str) -> list[Rule]:
@@ -126,17 +123,7 @@ def write_purposes(connection: Connection, tenant_id: str, new: Iterable[Purpose
         added.append(purpose)
     check_links(purpose_links(register), "purpose")
     if added:
-        values = [
-            {
-                "tenant_id": tenant_id,
-                "key": purpose.key,
-                "alias": purpose.alias or None,
-                "legal_basis": purpose.legal_basis,
-                "description": dict(purpose.description),
-                "parent": purpose.parent or None,
-            }
-            for purpose in added
-        ]
+        values = [{"tenant_id": tenant_id, **purpose.row()} for purpose in added]
         connection.execute(insert(models.purpose), values)
 
 

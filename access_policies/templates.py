@@ -41,7 +41,16 @@ def parse(document: Mapping[str, Any]) -> Content:
     """A template from its TOML. A ``[[rule]]`` stands for every combination of what it lists."""
     roles = document.get("role", {})
     purposes = tuple(
-        Purpose(key, entry.get("alias", ""), entry["legal_basis"], _sentences(entry), entry.get("parent", ""))
+        Purpose(
+            key,
+            entry.get("alias", ""),
+            entry["legal_basis"],
+            _sentences(entry),
+            entry.get("parent", ""),
+            tuple(entry.get("categories", ())),
+            tuple(entry.get("recipients", ())),
+            *(str(entry.get(name, "")) for name in ("retention", "owner", "review_at")),
+        )
         for key, entry in document.get("purpose", {}).items()
     )
     keys = {purpose.alias: purpose.key for purpose in purposes if purpose.alias}

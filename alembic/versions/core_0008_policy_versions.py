@@ -1,4 +1,4 @@
-"""Whole policies by version, and roles that ended."""
+"""Whole policies by version, roles that ended, and what a record of processing says of a purpose."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,9 +8,19 @@ down_revision = "core_0007"
 branch_labels = None
 depends_on = None
 
+_OF_PURPOSES = {
+    "categories": sa.JSON(),
+    "recipients": sa.JSON(),
+    "retention": sa.Text(),
+    "owner": sa.Text(),
+    "review_at": sa.String(length=10),
+}
+
 
 def upgrade() -> None:
     op.add_column("amanah_role", sa.Column("until", sa.BigInteger(), nullable=True))
+    for name, kind in _OF_PURPOSES.items():
+        op.add_column("amanah_purpose", sa.Column(name, kind, nullable=True))
     op.create_table(
         "amanah_policy_version",
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
@@ -26,5 +36,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("amanah_policy_version")
+    for name in _OF_PURPOSES:
+        op.drop_column("amanah_purpose", name)
     # To the code before, an ended role is a role. It has no rules in force.
     op.drop_column("amanah_role", "until")

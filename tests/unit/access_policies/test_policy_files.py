@@ -73,7 +73,12 @@ def test_whatever_a_description_says_comes_back(tmp_path):
     content = Content(
         {"r": ()},
         {"r": {"en": said}},
-        (Purpose("a.b", "", "consent", {"en": said, "pt-BR": ""}, "q.main"),),
+        (
+            Purpose(
+                "a.b", "", "consent", {"en": said, "pt-BR": ""}, "q.main", ("user.name", "x.y"), ("a, [b]",), "3650"
+            ),
+            Purpose("a.c", "", "consent", retention='"ten" years', owner="\\ office", review_at="2027-01-31"),
+        ),
         (Rule(0, "r", "customer.*", "read", "*", "deny"), Rule(0, "r", "*", "read", "a")),
     )
     write_folder(tmp_path / "new", content)
@@ -114,6 +119,13 @@ BAD = [
     (GOOD.replace('legal_basis = "contract"', ""), 1, "lacks: legal_basis"),
     (GOOD.replace('en = "Invoices', 'english = "Invoices'), 1, "unknown: 'english'"),
     (GOOD.replace('"Invoices are written."', "7"), 1, "en is a text"),
+    (GOOD.replace('alias = "billing"', "review_at = 3"), 1, "without quotes"),
+    (GOOD.replace('alias = "billing"', 'review_at = "2027-01-31"'), 1, "without quotes"),
+    (GOOD.replace('alias = "billing"', "retention = -1"), 1, "number of days"),
+    (GOOD.replace('alias = "billing"', "retention = true"), 1, "number of days"),
+    (GOOD.replace('alias = "billing"', 'owner = "a\\nb"'), 1, "one line"),
+    (GOOD.replace('alias = "billing"', 'recipients = [" "]'), 1, "no name"),
+    (GOOD.replace('alias = "billing"', 'categories = ["no category"]'), 1, "no valid name"),
     (GOOD + '[purpose."a.b"]\nalias = "billing"\nlegal_basis = "contract"\n', 17, "billing is a purpose"),
     (GOOD.replace("[[rule]]", "[[rule]"), 12, "no valid TOML"),
     ('tenant = "klinik"\n' + GOOD, None, "unknown: 'tenant'"),
