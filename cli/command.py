@@ -37,6 +37,7 @@ from . import (
     members,
     observed,
     policy,
+    processing_record,
     reencrypt,
     report_copy,
     revision,
@@ -112,6 +113,7 @@ app.command("explain")(explain.explain)
 app.command("encrypt")(encrypt.encrypt)
 app.command("seal-rows")(seal_rows.seal_rows)
 app.command("reencrypt")(reencrypt.reencrypt)
+app.command("processing-record")(processing_record.processing_record)
 app.command("observed")(observed.observed)
 app.command("report-copy")(report_copy.copy_for_reports)
 

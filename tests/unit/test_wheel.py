@@ -36,6 +36,7 @@ PROGRAM = """
 import importlib, pkgutil, sys
 import amanah
 from amanah import database, errors, i18n, migrations
+from amanah.access_policies import sensitivity
 from amanah.access_policies.policies import Policies
 
 assert not amanah.__file__.startswith(sys.argv[1]), amanah.__file__
@@ -53,6 +54,7 @@ for template in ("clinic", "trading", "blank"):  # model.conf and the templates
     with engine.begin() as connection:
         policies.install(connection, f"tenant-{template}", template)
     assert policies.snapshot(f"tenant-{template}", 1).purposes, template
+assert sensitivity.special("user.biometrics.voice", "id"), "the laws"
 print("works")
 """
 
