@@ -44,7 +44,7 @@ def keep(
         "tenant_id": tenant_id,
         "version": version,
         "at": time.time_ns() // 1000,
-        "applied_by": by,
+        "applied_by": by[:255],
         "source": source,
         "reason": reason,
         "content": content.stored(),

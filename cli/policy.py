@@ -12,7 +12,7 @@ import typer
 from ..access_policies import casbin_files, content, plan, policy_files, versions
 from ..access_policies.policy_tests import run_policy_tests
 from ..database import version_of
-from ..errors import PolicyRoleHeld
+from ..errors import InvalidInput, PolicyRoleHeld
 from ..i18n import N_
 from .options import TYPER, WRONG, AsJson
 from .terminal import plain, print_json
@@ -165,13 +165,17 @@ def _lines_of_history(connection: Connection, tenant: str) -> list[dict[str, str
         }  # fmt: skip
     before = None
     for one in versions.kept(connection, tenant):
-        after = versions.content_of(connection, tenant, one.version)
-        what = _summary(plan.compare(before, after)) if before is not None else ""
+        try:
+            after = versions.content_of(connection, tenant, one.version)
+        except InvalidInput as error:  # changed by other hands: no reason to hide the others
+            before, what = None, str(error.facts["detail"])
+        else:
+            what = _summary(plan.compare(before, after)) if before is not None else ""
+            before = after
         lines[one.version] = {
             "version": one.version, "kept": True, "at": one.at, "by": one.applied_by, "how": one.source,
             "what": what or lines.get(one.version, {}).get("what", ""), "reason": one.reason,
         }  # fmt: skip
-        before = after
     return [lines[number] for number in sorted(lines, reverse=True)]
 
 

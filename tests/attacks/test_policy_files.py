@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -127,6 +128,22 @@ def test_a_plan_of_another_version_changes_nothing_where_the_version_is_named(en
     with pytest.raises(PolicyPlanStale):
         apply(engine, made)
     assert everything(engine) == before
+
+
+def test_of_two_who_apply_the_same_plan_at_once_one_is_told(engine, tmp_path):
+    """The version's row is locked first: the second one sees what the first did, and adds nothing twice."""
+    made = order(engine, policy_content(engine, tmp_path))
+
+    def attempt(_number):
+        try:
+            return apply(engine, made)
+        except PolicyPlanStale:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        done = [version for version in pool.map(attempt, range(4)) if version is not None]
+    assert done == [made.version + 1]
+    assert present(engine) == made.content
 
 
 def test_a_plan_that_shows_less_than_the_content_does_changes_nothing(engine, tmp_path):

@@ -210,6 +210,23 @@ def test_history_also_tells_rules_that_nobody_applied_as_a_whole(small_shop):
     assert told[0]["what"] == "rule -1"
 
 
+def test_a_kept_version_that_was_spoilt_does_not_hide_the_others(small_shop):
+    """History says so of that one; it cannot be rolled back to."""
+    add(small_shop, MORE)
+    ok(small_shop.run("policy", "apply", "--tenant", "toko-a", "current", "--yes"))
+    guard = small_shop.guard()
+    with guard.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE amanah_policy_version SET content = '{}' WHERE source = 'found'")
+    guard.close()
+    told = json.loads(ok(small_shop.run("policy", "history", "--tenant", "toko-a", "--json")).stdout)
+    assert [(one["how"], one["what"]) for one in told[:2]] == [
+        ("files", f"+r{len(templates.load('trading').rules) + 1}"),
+        ("found", "what is stored of this version cannot be read"),
+    ]
+    result = small_shop.run("policy", "rollback", "--tenant", "toko-a", str(told[1]["version"]), "--yes")
+    assert (result.exit_code, "cannot be read" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
