@@ -20,11 +20,13 @@ from .middleware.identify import BearerToken, Identity
 from .middleware.personal import Personal
 from .middleware.role_map import RoleMap
 from .middleware.routes import public, route, sign_in
+from .middleware.row_filters import AccessValues, RowFilter
 from .middleware.session_cookie import SessionCookie
 from .settings import Settings
 
 __all__ = [
     "Access",
+    "AccessValues",
     "Actor",
     "AmanahError",
     "BearerToken",
@@ -35,6 +37,7 @@ __all__ = [
     "Personal",
     "Point",
     "RoleMap",
+    "RowFilter",
     "SessionCookie",
     "Settings",
     "callback",

@@ -777,6 +777,14 @@ class SealedWriteRefused(StatementRefused):
     remedy = N_("Write it by primary key, with a value.")
 
 
+class RowsLimited(StatementRefused):
+    """Something that would meet all rows, under an access that may meet some of them only."""
+
+    code = "rows-limited"
+    why = N_("The policy lets this access meet some rows of {resource} only, and {detail} cannot be kept to them.")
+    remedy = N_("Execute a SELECT, INSERT, UPDATE or DELETE of SQLAlchemy's, or let a role do it that meets all rows.")
+
+
 class ForeignKeysUnchecked(StatementRefused):
     """A new row whose key rows of other tables may still name, on a SQLite connection that does not check such keys."""
 

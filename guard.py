@@ -38,6 +38,7 @@ from .middleware.hooks import Gate
 from .middleware.https import Transport
 from .middleware.identify import Identity
 from .middleware.jobs import JobAccess
+from .middleware.limited import demand_all
 from .middleware.observing import Observing
 from .middleware.observing_gate import ObservingGate
 from .middleware.posture import EVERYTHING, Posture, take_up
@@ -45,6 +46,7 @@ from .middleware.report_text import read_report
 from .middleware.reseal import Resealing
 from .middleware.resuming import Resuming
 from .middleware.routes import RouteTable
+from .middleware.row_filters import build as build_row_filters
 from .middleware.running import Running
 from .middleware.sightings import Notebook, lost
 from .middleware.silences import Silences
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from .middleware.identify import Identify
     from .middleware.resuming import RolesNow
     from .middleware.routes import Route
+    from .middleware.row_filters import RowFilter
 
 
 class Guard:
@@ -94,6 +97,7 @@ class Guard:
         transport: Transport,
         development: bool,
         fixed_tenant: str | None = None,
+        row_filters: Iterable[RowFilter] = (),
         silenced: Mapping[str, str] | None = None,
         observing: Observing | None = None,
     ) -> None:
@@ -107,6 +111,7 @@ class Guard:
         self.register = build(metadata, self.declarations, tenant_column, fixed_tenant=fixed_tenant)
         self.routes = RouteTable(routes)
         self.posture = observing
+        build_row_filters(self.register, row_filters, app_engines[0].dialect)
         if observing is not None:
             observing.take_in(self.register, self.routes.routes)
         self.settings = settings
@@ -116,7 +121,9 @@ class Guard:
         self.signer = signer
         self.provider = provider
         self.keyring = Keyring(self.engine, provider)
-        self.policies = Policies(self.engine, self.register.categories())
+        self.policies = Policies(
+            self.engine, self.register.categories(), row_filters=self.register.row_filters.resources
+        )
         self.directory = Directory(self.engine, closure=self.policies.closure)
         self.versions = VersionReader(self.engine)
         self.admission = Admission(
@@ -318,6 +325,7 @@ class Guard:
             raise InvalidInput(detail=f"there is no protected table {table!r:.80}")
         access = require(protected.resource)
         access.demand(protected.resource, "update")
+        demand_all(access, protected, "read", "update", detail="guard.reseal")
         if isinstance(place, Session):
             place.flush()
         connection = place.connection() if isinstance(place, Session) else place

@@ -7,8 +7,10 @@ What keeps the known defects away (each has a regression test):
    (Casbin reads every rule for every question; what cannot match is left out beforehand.)
 3. The plain ``Enforcer`` is used. ``FastEnforcer`` ignores g2 and g3 and shares its filter between threads.
 4. An enforcer is not safe for threads, so whoever holds a judge asks it under a lock (``Snapshot`` does).
-5. Rows are never removed one by one, and nothing in here knows about time.
-6. The matcher is parsed once in a process. Casbin parses it for every question, and Python's ``ast.parse`` raises
+5. A rule that denies some rows (it names a row filter) is left out: it would deny the resource. One that allows some
+   rows allows the resource.
+6. Rows are never removed one by one, and nothing in here knows about time.
+7. The matcher is parsed once in a process. Casbin parses it for every question, and Python's ``ast.parse`` raises
    ``SystemError`` when two threads are in it (CPython 3.11, seen with two snapshots deciding at once).
 """
 
@@ -100,6 +102,11 @@ class TypedRows(casbin.Adapter):  # type: ignore[misc]
             model["g"][kind].policy.extend(list(link) for link in links)
 
 
+def _denies_some(rule: Rule) -> bool:
+    """A denial of some rows is no denial of the resource: `Snapshot.rows` asks for it by itself."""
+    return rule.effect == "deny" and rule.row_filter != ""
+
+
 def subject_of(roles: Iterable[str]) -> str:
     """The subject ``set:<hash>`` that stands for these roles in a request to Casbin."""
     text = "\n".join(sorted(roles))
@@ -125,7 +132,7 @@ class Judge:
         self._asked: set[str] = set()
         self._linked: set[Link] = set()
         held = closure(roles, parents)
-        mine = [rule for rule in rules if rule.role in held and rule.action == action]
+        mine = [rule for rule in rules if rule.role in held and rule.action == action and not _denies_some(rule)]
         self._numbers: dict[tuple[str, ...], int] = {}
         for rule in mine:
             self._numbers.setdefault(rule.row(), rule.number)

@@ -37,13 +37,25 @@ _STRIPES: Final = 64
 class Policies:
     """The policies of all tenants of one database; safe for threads. At most ``capacity`` snapshots are in memory."""
 
-    def __init__(self, engine: Engine, fields: Mapping[str, str], *, capacity: int = 500) -> None:
-        """``fields``: every declared personal field → its category key. Raises ``DeclarationError``."""
+    def __init__(
+        self,
+        engine: Engine,
+        fields: Mapping[str, str],
+        *,
+        row_filters: Mapping[str, frozenset[str]] | None = None,
+        capacity: int = 500,
+    ) -> None:
+        """``fields``: every declared personal field → its category key.
+
+        ``row_filters``: each declared row filter → the resources of which it tells rows apart. Raises
+        ``DeclarationError``.
+        """
         self._engine = engine
         self._capacity = capacity
         self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
         self._lock = threading.Lock()
         self._loading = tuple(threading.Lock() for _ in range(_STRIPES))
+        self._row_filters = MappingProxyType(dict(row_filters or {}))
         self.fields = fields
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -110,7 +122,9 @@ class Policies:
                     purposes = register.read_purposes(connection, tenant_id)
                     rules = register.read_rules(connection, tenant_id)
                     if _version(connection, tenant_id) == version:
-                        return Snapshot(tenant_id, version, parents, purposes.values(), rules, fields)
+                        return Snapshot(
+                            tenant_id, version, parents, purposes.values(), rules, fields, self._row_filters
+                        )
         except (SQLAlchemyError, KeyError, TypeError, ValueError) as error:
             raise PolicyUnavailable from error
         raise PolicyUnavailable
@@ -124,7 +138,7 @@ class Policies:
             raise InvalidInput(detail=f"the tenant {tenant_id} has a policy already")
         register.write_roles(connection, tenant_id, content.roles, content.descriptions)
         register.write_purposes(connection, tenant_id, content.purposes)
-        register.write_rules(connection, tenant_id, content.rules)
+        register.write_rules(connection, tenant_id, content.rules, self._row_filters)
 
     def add_role(
         self,
@@ -175,24 +189,31 @@ class Policies:
         action: str,
         purpose: str,
         effect: str = "allow",
+        row_filter: str = "",
     ) -> str:
-        """Add a rule and return its id ("r12"). ``purpose``: key, alias or ``*``. Raises ``InvalidInput``."""
-        return self.add_rules(connection, tenant_id, [(role, object, action, purpose, effect)])[0]
+        """Add a rule and return its id ("r12"). ``purpose``: key, alias or ``*``. Raises ``InvalidInput``.
+
+        ``row_filter``: it speaks only of the rows that this declared filter lets through.
+        """
+        return self.add_rules(connection, tenant_id, [(role, object, action, purpose, effect, row_filter)])[0]
 
     def add_rules(
-        self, connection: Connection, tenant_id: str, rules: Iterable[tuple[str, str, str, str, str]]
+        self,
+        connection: Connection,
+        tenant_id: str,
+        rules: Iterable[tuple[str, str, str, str, str] | tuple[str, str, str, str, str, str]],
     ) -> list[str]:
         """Add many at once, each as (role, object, action, purpose, effect), all or none. Returns their ids.
 
-        Raises ``InvalidInput``.
+        A row filter may be the sixth part. Raises ``InvalidInput``.
         """
         purposes = register.read_purposes(connection, tenant_id).values()
         keys = {known.alias: known.key for known in purposes if known.alias}
         new = [
-            Rule(0, role, name, action, keys.get(purpose, purpose), effect)
-            for role, name, action, purpose, effect in rules
+            Rule(0, role, name, action, keys.get(purpose, purpose), *rest)
+            for role, name, action, purpose, *rest in rules
         ]
-        return [rule.id for rule in register.write_rules(connection, tenant_id, new)]
+        return [rule.id for rule in register.write_rules(connection, tenant_id, new, self._row_filters)]
 
     def remove_rule(self, connection: Connection, tenant_id: str, rule_id: str) -> None:
         """End a rule. Its row stays for the trail. Raises ``InvalidInput`` if it is not in force."""

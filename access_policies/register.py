@@ -18,7 +18,7 @@ from .names import ANY, check_role
 from .rules import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from sqlalchemy import Connection
 
@@ -47,7 +47,7 @@ def read_purposes(connection: Connection, tenant_id: str) -> dict[str, Purpose]:
 def read_rules(connection: Connection, tenant_id: str) -> list[Rule]:
     """The rules in force, by number."""
     table = models.rule
-    columns = (table.c.number, table.c.role, table.c.object, table.c.action, table.c.purpose, table.c.effect)
+    columns = [table.c[name] for name in Rule.__slots__]
     mine = (table.c.tenant_id == tenant_id) & table.c.until.is_(None)
     return [Rule(*row) for row in connection.execute(select(*columns).where(mine).order_by(table.c.number))]
 
@@ -127,12 +127,17 @@ def write_purposes(connection: Connection, tenant_id: str, new: Iterable[Purpose
         connection.execute(insert(models.purpose), values)
 
 
-def write_rules(connection: Connection, tenant_id: str, new: Iterable[Rule]) -> list[Rule]:
-    """Add rules; their numbers are given here. Raises ``InvalidInput``, nothing written."""
+def write_rules(
+    connection: Connection, tenant_id: str, new: Iterable[Rule], row_filters: Mapping[str, Collection[str]]
+) -> list[Rule]:
+    """Add rules; their numbers are given here. ``row_filters``: name → the resources of which it tells rows apart.
+
+    Raises ``InvalidInput``, nothing written.
+    """
     version = bump(connection, tenant_id)
     known_roles = read_parents(connection, tenant_id)
     register = read_purposes(connection, tenant_id)
-    present = {rule.row() for rule in read_rules(connection, tenant_id)}
+    present = {rule.words() for rule in read_rules(connection, tenant_id)}
     table = models.rule
     highest = select(func.max(table.c.number)).where(table.c.tenant_id == tenant_id)
     last = int(connection.execute(highest).scalar() or 0)
@@ -143,10 +148,12 @@ def write_rules(connection: Connection, tenant_id: str, new: Iterable[Rule]) -> 
             raise InvalidInput(detail=f"there is no role {rule.role}")
         if rule.purpose != ANY and not purposes.known(rule.purpose, register):
             raise InvalidInput(detail=f"{rule.purpose} is no purpose of this register and none above one")
-        if rule.row() in present:
-            raise InvalidInput(detail=f"there is such a rule already: {' '.join(rule.row())}")
-        present.add(rule.row())
-        added.append(Rule(last + len(added) + 1, *rule.row()))
+        if rule.row_filter and rule.object not in row_filters.get(rule.row_filter, ()):
+            raise InvalidInput(detail=f"no row filter {rule.row_filter} of {rule.object} is declared to this guard")
+        if rule.words() in present:
+            raise InvalidInput(detail=f"there is such a rule already: {' '.join(rule.words())}")
+        present.add(rule.words())
+        added.append(Rule(last + len(added) + 1, *rule.words()))
     if added:
         values = [
             {
@@ -157,6 +164,7 @@ def write_rules(connection: Connection, tenant_id: str, new: Iterable[Rule]) -> 
                 "action": rule.action,
                 "purpose": rule.purpose,
                 "effect": rule.effect,
+                "row_filter": rule.row_filter,
                 "since": version,
             }
             for rule in added

@@ -5,25 +5,28 @@ Invariants:
 1. A snapshot never changes; a change of policy makes a new version, and a new version a new snapshot.
 2. Casbin decides each question once; the answer is remembered under (roles, object, action, purpose).
 3. A question that cannot be put properly (unknown purpose, a pattern for an object, no known role) is a no.
-4. An error while deciding is ``PolicyUnavailable``; it is never remembered and never a yes.
+4. Which rows a yes speaks of is asked of Casbin, too: of the same model, with the rules of one row filter at a time.
+5. A rule whose row filter nobody declared in this process never widens: it allows nothing, and denies all rows.
+6. An error while deciding is ``PolicyUnavailable``; it is never remembered and never a yes.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ..errors import PolicyUnavailable
-from .decision import Decision
+from .decision import ALL_ROWS, Decision, Limits, Rows
 from .explanation import Explanation
 from .hierarchy import closure
 from .judge import Judge
 from .names import askable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .purposes import Purpose
     from .rules import Rule
@@ -37,6 +40,15 @@ _JUDGES: Final = 12
 """Enforcers, one per set of roles and action, that one snapshot keeps; to make one again takes a millisecond."""
 
 
+def _judged(rules: Iterable[Rule], row_filters: Mapping[str, frozenset[str]]) -> Iterator[Rule]:
+    """The rules as they are judged: 5."""
+    for rule in rules:
+        if not rule.row_filter or rule.object in row_filters.get(rule.row_filter, ()):
+            yield rule
+        elif rule.effect == "deny":
+            yield replace(rule, row_filter="")
+
+
 class Snapshot:
     """One tenant's roles, purposes and rules at one version; safe for threads."""
 
@@ -44,11 +56,15 @@ class Snapshot:
         "_by_alias",
         "_decisions",
         "_fields",
+        "_filtered",
+        "_judged",
         "_judges",
+        "_limits",
         "_lock",
         "_no",
         "_parents",
         "_remembered",
+        "_rows",
         "_rules",
         "purposes",
         "tenant",
@@ -63,14 +79,22 @@ class Snapshot:
         purposes: Iterable[Purpose],
         rules: Iterable[Rule],
         fields: Mapping[str, str],
+        row_filters: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
-        """``parents``: each registered role → the roles that it inherits from; ``fields``: field → category."""
+        """``parents``: each registered role → the roles that it inherits from; ``fields``: field → category.
+
+        ``row_filters``: each declared row filter → the resources of which it tells rows apart.
+        """
         self.tenant = tenant
         self.version = version
         self.purposes: Mapping[str, Purpose] = MappingProxyType({purpose.key: purpose for purpose in purposes})
         self._by_alias = {purpose.alias: purpose for purpose in self.purposes.values() if purpose.alias}
         self._parents = parents
         self._rules = tuple(rules)
+        self._judged = tuple(_judged(self._rules, row_filters or {}))
+        self._filtered = sorted({(rule.object, rule.action) for rule in self._judged if rule.row_filter})
+        self._rows: dict[tuple[frozenset[str], str, str, str], Rows] = {}
+        self._limits: dict[tuple[frozenset[str], str], Limits] = {}
         self._fields = fields
         self._no = Decision(allow=False, rule=None, version=version)
         self._decisions: dict[tuple[bool, int | None], Decision] = {(False, None): self._no}
@@ -131,10 +155,64 @@ class Snapshot:
             known = self._decisions[allow, number] = Decision(allow=allow, rule=rule, version=self.version)
         return known
 
+    def _new_judge(self, roles: frozenset[str], action: str, rules: Iterable[Rule]) -> Judge:
+        return Judge(roles, action, self._parents, rules, self.purposes, self._fields)
+
+    def limits(self, roles: frozenset[str], purpose: str | None) -> Limits:
+        """Every yes to these roles and this purpose that does not speak of all rows.
+
+        A dict look-up when it was asked before, less where no rule names a row filter. Raises ``PolicyUnavailable``.
+        """
+        if not self._filtered or purpose is None:
+            return ()
+        known = self._limits.get((roles, purpose))
+        if known is None:
+            asked = [(*one, self.rows(roles, *one, purpose)) for one in self._filtered]
+            known = tuple(one for one in asked if one[2] != ALL_ROWS)
+            if len(self._limits) >= _DECISIONS:
+                self._limits.clear()
+            self._limits[roles, purpose] = known
+        return known
+
+    def rows(self, roles: frozenset[str], obj: str, action: str, purpose: str) -> Rows:
+        """Of which rows ``decide``'s yes speaks; ``ALL_ROWS`` where it is a no. Raises ``PolicyUnavailable``."""
+        question = (roles, obj, action, purpose)
+        known = self._rows.get(question)
+        if known is not None:
+            return known
+        if (obj, action) not in self._filtered or not self.decide(*question).allow:
+            return ALL_ROWS
+        held = roles.intersection(self._parents)
+        with self._lock:
+            try:
+                some = self._named(held, obj, action, purpose, "allow")
+                allowed = None if self._matches(held, obj, action, purpose, "allow", "") else some
+                denied = self._named(held, obj, action, purpose, "deny")
+            except Exception as error:
+                raise PolicyUnavailable from error
+            if len(self._rows) >= _DECISIONS:
+                self._rows.clear()
+            self._rows[question] = found = Rows(allowed, denied)
+            return found
+
+    def _named(self, held: frozenset[str], obj: str, action: str, purpose: str, effect: str) -> tuple[str, ...]:
+        """The row filters that rules of this effect name which are about the question."""
+        names = sorted({rule.row_filter for rule in self._judged if rule.row_filter})
+        return tuple(name for name in names if self._matches(held, obj, action, purpose, effect, name))
+
+    def _matches(self, held: frozenset[str], obj: str, action: str, purpose: str, effect: str, row_filter: str) -> bool:
+        """Whether a rule of this effect and row filter is about the question: Casbin says so, of these rules alone."""
+        rules = [
+            replace(rule, effect="allow", row_filter="")
+            for rule in self._judged
+            if (rule.effect, rule.row_filter) == (effect, row_filter) and (not row_filter or rule.object == obj)
+        ]
+        return bool(rules) and self._new_judge(held, action, rules).ask(obj, purpose)[0]
+
     def _judge_of(self, roles: frozenset[str], action: str) -> Judge:
         judge = self._judges.get((roles, action))
         if judge is None:
-            judge = Judge(roles, action, self._parents, self._rules, self.purposes, self._fields)
+            judge = self._new_judge(roles, action, self._judged)
             self._judges[roles, action] = judge
             if len(self._judges) > _JUDGES:
                 self._judges.popitem(last=False)

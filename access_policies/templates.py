@@ -58,8 +58,9 @@ def parse(document: Mapping[str, Any]) -> Content:
     for entry in document.get("rule", ()):
         combinations = product([entry["role"]], entry["objects"], entry["actions"], entry["purposes"])
         for role, obj, action, alias in combinations:
-            rule = Rule(0, role, obj, action, keys.get(alias, alias), entry.get("effect", "allow"))
-            found.setdefault(rule.row(), rule)
+            effect, row_filter = entry.get("effect", "allow"), entry.get("row_filter", "")
+            rule = Rule(0, role, obj, action, keys.get(alias, alias), effect, row_filter)
+            found.setdefault(rule.words(), rule)
     return Content(
         roles={name: tuple(entry.get("parents", ())) for name, entry in roles.items()},
         descriptions={name: _sentences(entry) for name, entry in roles.items()},

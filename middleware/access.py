@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from ..access_policies.decision import Limits
     from ..access_policies.snapshot import Snapshot
     from ..audit.entries import What
     from ..encryption.keyring import Keyring, TenantCipher
@@ -188,6 +189,11 @@ class Access:
         if not decision.allow:
             raise Forbidden(action=action, resource=obj, purpose=self.purpose or "-")
         return decision
+
+    @property
+    def limits(self) -> Limits:
+        """Which of the policy's yeses do not speak of all rows. Raises `PolicyUnavailable`."""
+        return () if self.snapshot is None else self.snapshot.limits(self.roles, self.purpose)
 
     def sight(self, field: Field) -> Sight:
         """How this access sees ``field``: two questions to the policy, remembered for the access.

@@ -16,7 +16,7 @@ from .engines import engines_of
 from .https import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import MetaData
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .engines import Engines
     from .first_sight import Policy
     from .identify import Identify
+    from .row_filters import RowFilter
 
 
 class Application(TypedDict):
@@ -43,6 +44,8 @@ class Application(TypedDict):
     fixed_tenant: NotRequired[str | None]
     """The application has no tenant column, and all its data is this one tenant's. Every table that is not `shared` is
     protected, and nobody of another tenant is let in."""
+    row_filters: NotRequired[Iterable[RowFilter]]
+    """Which rows the rules of the policy speak of that name a row filter."""
     silenced: NotRequired[Mapping[str, str] | None]
     """Findings of `amanah doctor` that need not be told: id, or id and subject, → the reason. What is enforced does not
     change by it."""

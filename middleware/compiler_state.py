@@ -10,6 +10,7 @@ from sqlalchemy.sql.elements import ColumnClause, Grouping, Label
 from sqlalchemy.sql.expression import TableClause
 
 from ..errors import AmanahError, RawSqlRefused
+from .limited import carried
 from .personal import Personal
 from .shape import Shape, refuse
 
@@ -71,6 +72,8 @@ class Compiling(_Base):  # type: ignore[misc]
         if self.enforced is not None:
             self.register = self.enforced()
         self.amanah_shape = Shape()
+        self.amanah_shape.limits = carried(args[1] if len(args) > 1 else kwargs.get("statement"))
+        self._filtering = False
         self._doubts: list[AmanahError] = []
         self._allowed: list[Any] = []
         self._exists = False

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Alias, MetaData, String, Table, bindparam
+from sqlalchemy import Alias, MetaData, String, Table, bindparam, select
 from sqlalchemy.sql.elements import ColumnElement, _truncated_label
 from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import TableValuedAlias
+from sqlalchemy.sql.util import ClauseAdapter
 
-from ..errors import RawSqlRefused, SealedWriteRefused, TableShadowed
+from ..access_policies.decision import ALL_ROWS
+from ..errors import RawSqlRefused, RowsLimited, SealedWriteRefused, TableShadowed
 from .access import current
 from .column_types import IndexToken, Sibling
 from .compiler_state import SIGN_IN, Compiling
+from .limited import rows_of
 from .row_seals import SealColumn
-from .shape import refuse
+from .shape import Shape, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,8 +51,9 @@ class _Wall(ColumnElement[Any]):
     __visit_name__ = "amanah_wall"
     inherit_cache = False
 
-    def __init__(self, target: Any, table: Protected) -> None:
+    def __init__(self, target: Any, table: Protected, action: str) -> None:
         self.target = target
+        self.action = action
         self.protected = table
 
 
@@ -99,12 +103,14 @@ class Wall(Compiling):
         self.amanah_shape.touch(protected, "read")
         walled = self._walled(protected)
         columns = self._columns(protected)
-        if not walled and columns == "*":
+        if not walled and columns == "*" and not self.amanah_shape.limits:
             return super().visit_table(table, asfrom=asfrom, iscrud=iscrud, **kw)
         names = kw.pop("ambiguous_table_name_map", None)
         enclosing = kw.get("enclosing_alias")
         inner = super().visit_table(table, asfrom=True, iscrud=False, **kw)
-        condition = f" WHERE {self._owned(protected, table, table.name, **kw)}" if walled else ""
+        conditions = [self._owned(protected, table, table.name, **kw)] if walled else []
+        conditions += self._filtered(protected, protected.table, "read", **kw)
+        condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         text = f"(SELECT {columns} FROM {inner}{condition})"  # noqa: S608 - names from the declarations, quoted
         if enclosing is not None and enclosing.element is table:
             return text
@@ -146,6 +152,34 @@ class Wall(Compiling):
             f"AND {self._owned(parent, above, up, row, *outer, **kw)})"
         )
 
+    def _filtered(self, table: Protected, source: Any, *actions: str, **kw: Any) -> list[str]:
+        """SQL: the row of ``source`` is one of which the policy's yes to each of ``actions`` speaks.
+
+        What an expression asks was decided by whoever wrote it: it is no part of what the statement touches, and no row
+        filter stands before it.
+        """
+        limits = () if self._filtering else self.amanah_shape.limits
+        asked = [rows for action in actions if (rows := rows_of(limits, table.resource, action)) != ALL_ROWS]
+        if not asked:
+            return []
+        kw = {k: v for k, v in kw.items() if k in ("literal_binds", "render_postcompile")}
+        known = self.amanah_shape, self._from_names, self._loose, self._exists
+        self.amanah_shape, self._from_names, self._loose, self._exists = Shape(), set(), set(), False
+        self._filtering = True
+        self._allowed.append(None)
+        around = {table.table, source}
+        self.stack.append({"correlate_froms": around, "asfrom_froms": around, "selectable": select(table.table)})
+        try:
+            conditions = [self.register.row_filters.condition(table, rows) for rows in asked]
+            if source is not table.table:
+                conditions = [ClauseAdapter(source).traverse(one) for one in conditions]
+            return [f"({self.process(one, **kw)})" for one in conditions]
+        finally:
+            self.stack.pop()
+            self._allowed.pop()
+            self._filtering = False
+            self.amanah_shape, self._from_names, self._loose, self._exists = known
+
     def _check_outsider(self, table: Any) -> None:
         """A table that nobody declared could be a view over a protected one, or hold what should be protected."""
         if self.register.lenient:
@@ -186,7 +220,9 @@ class Wall(Compiling):
     def visit_amanah_wall(self, wall: _Wall, **kw: Any) -> str:
         """The condition of an UPDATE or DELETE."""
         source = wall.target.element if isinstance(wall.target, Alias) else wall.target
-        return self._owned(wall.protected, source, wall.target.name, **kw)
+        owned = self._owned(wall.protected, source, wall.target.name, **kw)
+        # Who may change a row and not see it would learn of it by what a WHERE reaches: both, as in PostgreSQL.
+        return " AND ".join([owned, *self._filtered(wall.protected, wall.target, wall.action, "read", **kw)])
 
     def _written(self, statement: Any, action: str, visiting_cte: Any) -> tuple[Any, Protected | None]:
         """Note what an INSERT, UPDATE or DELETE touches; for the last two, add the wall."""
@@ -206,7 +242,7 @@ class Wall(Compiling):
             self.amanah_shape.touch(protected, "read")
             self._note_named(statement._returning)  # noqa: SLF001
         if action != "create" and self._walled(protected):
-            statement = statement.where(_Wall(target, protected))
+            statement = statement.where(_Wall(target, protected, action))
         return statement, protected
 
     def visit_update(self, update_stmt: Any, visiting_cte: Any = None, **kw: Any) -> str:
@@ -233,6 +269,9 @@ class Wall(Compiling):
                 refuse(SealedWriteRefused(field=protected.name, detail="INSERT … SELECT"))
             if hasattr(insert_stmt._post_values_clause, "update_values_to_set"):  # noqa: SLF001
                 self.amanah_shape.touch(protected, "update")
+                limits = self.amanah_shape.limits
+                if any(rows_of(limits, protected.resource, one) != ALL_ROWS for one in ("read", "update")):
+                    refuse(RowsLimited(resource=protected.resource, detail="an upsert"))
             names = set(self.column_keys or ()) | {getattr(c, "key", str(c)) for c in (insert_stmt._values or ())}  # noqa: SLF001
             self.amanah_shape.columns = _said(c for c in protected.table.columns if c.key in names)
         return super().visit_insert(insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw)

@@ -29,6 +29,7 @@ from ..audit.entries import What
 from ..encryption.remembered import Remembered
 from ..errors import AmanahError, FieldProbed, ReportRefused
 from .access import Access, Sight, require
+from .limited import demand_all
 from .personal import cell_opener
 from .shape import demand_tenant, refuse
 
@@ -74,6 +75,7 @@ class DeclaredSql:
             demand_tenant(access, self.tables)
             for table in self.tables:
                 access.demand(table.resource, "read")
+                demand_all(access, table, "read", detail=f"the declared report {self.name}")
         except AmanahError as error:
             refuse(error)
         for one in self.often:

@@ -16,6 +16,7 @@ from sqlalchemy import CHAR, Integer, Uuid
 
 from ..encryption.netstrings import after, netstring
 from ..errors import SealedWriteRefused, Tampered, TenantCrossed
+from .row_filters import RowFilters
 from .siblings import search_names
 
 if TYPE_CHECKING:
@@ -287,6 +288,8 @@ class Register:
         """Names of personal columns and of those beside them, in lower case."""
         self.row_sealed_columns: frozenset[str] = frozenset()
         """Names of columns that are sealed with their rows, in lower case."""
+        self.row_filters = RowFilters()
+        """Which rows the rules of the policy speak of that name a row filter."""
         self.lenient = False
         """Only a part of what there is: other relations are let be, while the guard observes."""
         self.observing: Observing | None = None
@@ -308,7 +311,9 @@ class Register:
         return self.tables.get(name.lower())
 
     def leads_to(self, name: str) -> bool:
-        """Whether rows of a protected table belong to their tenant by the table of that name, in any case."""
+        """Whether a wall asks the table of that name, in any case: it is a parent, or a row filter asks it."""
+        if self.row_filters.meets(name):
+            return True
         for known in self.tables.values():
             table = known
             while table.via is not None:

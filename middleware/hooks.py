@@ -31,6 +31,7 @@ from .deciding import decide_once, decide_sign_in, for_sign_in, row_text, rows_o
 from .declared_sql import DeclaredSql, OpeningCursor, check_names, normal, report_of
 from .foreign_tables import by_declared_table
 from .keys import INTERNAL
+from .limited import check, limited
 from .pending import Pending
 from .raw import check_new_table, check_raw
 from .sessions import OWNER, expect, let_go, own
@@ -141,12 +142,12 @@ class Gate:
             rows = list(many) if many else ([dict(one)] if one else [])
             statement, rows, looked_at = prepare(connection, table, access, statement, rows)
             many, one = (rows, {}) if len(rows) > 1 else ([], rows[0] if rows else {})
-            statement = for_sign_in(statement, access)
+            statement = limited(for_sign_in(statement, access), access)
             pending = self._of(connection)
             pending.prepared, pending.looked_at = statement, looked_at
             return statement, many, one
         if access_now is not None:
-            statement = for_sign_in(statement, access_now)
+            statement = limited(for_sign_in(statement, access_now), access_now)
         return statement, many, one
 
     def wall_report(
@@ -209,6 +210,7 @@ class Gate:
             refuse(TableUndeclared(table=min(shape.undeclared)))
         access = require(next(iter(shape.tables.values())).resource)
         demand_tenant(access, shape.tables.values())
+        check(shape, access)
         if access.kind == "sign_in":
             decide_sign_in(access, shape)
         elif access.first_check(shape):

@@ -5,7 +5,7 @@ Invariants:
 1. What is enforced stays enforced for this object's life: resources are never taken away, and once the last day has
    passed everything is enforced, for good, without a restart.
 2. A resource with a sealed column is enforced whether or not it was named: what nobody may open cannot be shown. So is
-   the parent by which an enforced table belongs to its tenant.
+   the parent by which an enforced table belongs to its tenant, and a table that a row filter of an enforced one asks.
 3. The last day is not far: a road that never ends is no road.
 """
 
@@ -19,9 +19,10 @@ from ..errors import ConfigurationError
 from .fields import Register
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from .declared_sql import DeclaredSql
+    from .fields import Protected
     from .routes import Route
 
 LONGEST: Final = 92
@@ -73,7 +74,7 @@ class Observing:
             warnings.warn(
                 f"Amanah enforces these resources although enforce= does not name them: {', '.join(unasked)}. "
                 "A table with sealed columns is never merely observed, nor is the parent by which an enforced table "
-                "belongs to its tenant.",
+                "belongs to its tenant, nor a table that its row filters ask.",
                 RuntimeWarning,
                 stacklevel=4,
             )
@@ -81,12 +82,21 @@ class Observing:
 
 
 def _with_them(register: Register, enforced: frozenset[str]) -> frozenset[str]:
-    """``enforced``, the resources of tables with a sealed column, and the parents of all these tables."""
+    """``enforced``, the resources of tables with a sealed column, and of the tables that the walls of all these ask."""
     tables = register.tables.values()
     found = set(enforced) | {t.resource for t in tables if t.writes_sealed}
-    while more := {t.via.parent.resource for t in tables if t.via is not None and t.resource in found} - found:
+    while more := {one.resource for t in tables if t.resource in found for one in _asked_by(register, t)} - found:
         found |= more
     return frozenset(found)
+
+
+def _asked_by(register: Register, table: Protected) -> Iterator[Protected]:
+    """The tables that the wall of ``table`` asks: its parent, and those in row filters."""
+    if table.via is not None:
+        yield table.via.parent
+    for name in register.row_filters.asked_by(table.name):
+        if (asked := register.by_name(name)) is not None:
+            yield asked
 
 
 def enforced_part(register: Register, enforced: frozenset[str]) -> Register:
@@ -97,6 +107,7 @@ def enforced_part(register: Register, enforced: frozenset[str]) -> Register:
         if table.resource in enforced:
             part.add(table)
     part.reports = _Reports(register, enforced)
+    part.row_filters = register.row_filters
     part.close()
     return part
 

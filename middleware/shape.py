@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import NoReturn
 
+    from ..access_policies.decision import Limits
     from ..errors import AmanahError
     from .access import Access
     from .fields import Field, Protected
@@ -24,6 +25,7 @@ class Shape:
     __slots__ = (
         "actions",
         "columns",
+        "limits",
         "named",
         "presence",
         "probes",
@@ -52,6 +54,8 @@ class Shape:
         """Columns written by an INSERT or UPDATE, in the table's order."""
         self.target: Protected | None = None
         """The table that an INSERT, UPDATE or DELETE writes."""
+        self.limits: Limits = ()
+        """The row filters of these are in it: it serves no access with others."""
         self.unwalled = False
         """Compiled for sign-in, which meets rows of every tenant: such a form never serves another access."""
 

@@ -253,6 +253,14 @@ def shop(filled_shop: None, worlds: None, database_url: str, tmp_path: Path) -> 
 
 
 @pytest.fixture
+def parcels(filled_parcels: None, worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The SQL gate around tables of which some roles may meet some rows only (``tests/filters_world.py``)."""
+    made = _world("filters_world").build(database_url, tmp_path, filled=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def till(filled_till: None, worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
     """The SQL gate around tables whose rows are sealed (``tests/rows_world.py``)."""
     made = _world("rows_world").build(database_url, tmp_path, filled=True)
@@ -319,6 +327,7 @@ FILLED = {
     "books": _filled_by("sql_world", seeded=True),
     "empty_books": _filled_by("sql_world"),
     "shop": _filled_by("via_world"),
+    "parcels": _filled_by("filters_world", seeded=True),
     "till": _filled_by("rows_world", seeded=True),
     "console": _filled_by("console_world"),
     "office": _filled_by("two_people_world"),

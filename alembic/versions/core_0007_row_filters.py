@@ -1,0 +1,20 @@
+"""Of which rows a rule speaks."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "core_0007"
+down_revision = "core_0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    column = sa.Column("row_filter", sa.String(length=64), server_default="", nullable=False)
+    op.add_column("amanah_rule", column)
+
+
+def downgrade() -> None:
+    # A rule that spoke of some rows must not speak of all of them.
+    op.execute("DELETE FROM amanah_rule WHERE row_filter <> '' AND effect = 'allow'")
+    op.drop_column("amanah_rule", "row_filter")

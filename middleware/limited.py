@@ -1,0 +1,77 @@
+"""An access that may meet some rows of a table only: its statements say so, and nothing else does.
+
+What a compiled form lets through depends on nothing but what its statement carries, and that is part of the key under
+which SQLAlchemy keeps it, in whichever cache. So no form that was made for one set of row filters is found by an access
+with another; and the gate compares both once more before each execution (`check`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Executable
+from sqlalchemy.engine.interfaces import Compiled
+from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.sql.cache_key import HasCacheKey
+from sqlalchemy.sql.ddl import ExecutableDDLElement
+from sqlalchemy.sql.lambdas import StatementLambdaElement
+from sqlalchemy.sql.visitors import InternalTraversal
+
+from ..access_policies.decision import ALL_ROWS
+from ..errors import RowsLimited
+from .shape import refuse
+
+if TYPE_CHECKING:
+    from ..access_policies.decision import Limits, Rows
+    from .access import Access
+    from .fields import Protected
+    from .shape import Shape
+
+
+class Limited(ORMOption, HasCacheKey):
+    """The option by which a statement carries its access's limits."""
+
+    _is_has_cache_key = True
+    _traverse_internals = [("limits", InternalTraversal.dp_plain_obj)]  # noqa: RUF012 - SQLAlchemy's
+
+    def __init__(self, limits: Limits) -> None:
+        """``limits``: of the access that executes the statement."""
+        self.limits = limits
+
+
+def limited(statement: Any, access: Access) -> Any:
+    """``statement`` as it is for this access: itself, where it may meet all rows."""
+    limits = access.limits
+    if not limits or not isinstance(statement, Executable) or isinstance(statement, Compiled | ExecutableDDLElement):
+        return statement
+    if isinstance(statement, StatementLambdaElement):
+        statement = statement._resolved  # noqa: SLF001
+    return statement.options(Limited(limits))
+
+
+def carried(statement: Any) -> Limits:
+    """What `limited` put into it; what an application put there itself counts for nothing."""
+    options = getattr(statement, "_with_options", ())
+    return next((one.limits for one in reversed(options) if isinstance(one, Limited)), ())
+
+
+def rows_of(limits: Limits, resource: str, action: str) -> Rows:
+    """Of which rows of ``resource`` they let ``action`` be done."""
+    return next((rows for what, done, rows in limits if (what, done) == (resource, action)), ALL_ROWS)
+
+
+def check(shape: Shape, access: Access) -> None:
+    """Refuse a form that was compiled for other limits than this access has. Raises `RowsLimited`."""
+    limits = access.limits
+    if shape.limits is not limits and shape.limits != limits:
+        resource = next(iter(shape.tables.values())).resource
+        refuse(RowsLimited(resource=resource, detail="a statement that was compiled beforehand"))
+
+
+def demand_all(access: Access, table: Protected, *actions: str, detail: str) -> None:
+    """Refuse where the access may meet some rows of ``table`` only, and ``detail`` would meet all. `RowsLimited`."""
+    if any(rows_of(access.limits, table.resource, action) != ALL_ROWS for action in actions):
+        refuse(RowsLimited(resource=table.resource, detail=detail))
+
+
+__all__ = ["Limited", "carried", "check", "demand_all", "limited", "rows_of"]
