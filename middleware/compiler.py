@@ -302,6 +302,7 @@ class GuardedCompiler(Wall, RawText, RowCells):
 
     def visit_bindparam(self, bindparam: Any, *args: Any, **kw: Any) -> str:
         """One parameter cannot be a token here and itself, or another token, there: the last would win for both."""
+        self._check_bind(bindparam)
         known = self.binds.get(bindparam.key)
         if known is not None and known is not bindparam:
             searches = [b.type.search if isinstance(b.type, IndexToken) else None for b in (known, bindparam)]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import BindParameter
 
     from .fields import Field, Register
+    from .row_filters import AccessValue
 
 SIGN_IN = "amanah:sign_in"
 """The statement hint by which compiled forms made under a sign-in access are kept apart in SQLAlchemy's cache."""
@@ -73,12 +74,12 @@ class Compiling(_Base):  # type: ignore[misc]
             self.register = self.enforced()
         self.amanah_shape = Shape()
         self.amanah_shape.limits = carried(args[1] if len(args) > 1 else kwargs.get("statement"))
-        self._filtering = False
         self._doubts: list[AmanahError] = []
         self._allowed: list[Any] = []
         self._exists = False
         self._in_exists: list[bool] = []
         self._tenant_binds: dict[str, BindParameter[Any]] = {}
+        self._access_binds: set[AccessValue] = set()
         self._grouped: list[bool] = [False]
         self._by_token: set[int] = set()
         self._shown: list[bool] = [False]

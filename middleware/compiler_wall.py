@@ -9,7 +9,6 @@ from sqlalchemy import Alias, MetaData, String, Table, bindparam, select
 from sqlalchemy.sql.elements import ColumnElement, _truncated_label
 from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import TableValuedAlias
-from sqlalchemy.sql.util import ClauseAdapter
 
 from ..access_policies.decision import ALL_ROWS
 from ..errors import RawSqlRefused, RowsLimited, SealedWriteRefused, TableShadowed
@@ -17,6 +16,7 @@ from .access import current
 from .column_types import IndexToken, Sibling
 from .compiler_state import SIGN_IN, Compiling
 from .limited import rows_of
+from .row_filters import AccessValue
 from .row_seals import SealColumn
 from .shape import Shape, refuse
 
@@ -90,6 +90,22 @@ class Wall(Compiling):
         kw = {k: v for k, v in kw.items() if k in ("literal_binds", "render_postcompile")}
         return self.process(bind, **kw)
 
+    def construct_params(self, params: Any = None, *args: Any, **kw: Any) -> Any:
+        """What the wall binds is asked of the access, also where a statement's parameters have the same names."""
+        found = super().construct_params(params, *args, **kw)
+        if params:
+            for bind in (*self._tenant_binds.values(), *self._access_binds):
+                if (name := self.bind_names.get(bind)) is not None:
+                    found[name] = bind.effective_value
+        return found
+
+    def _check_bind(self, bind: Any) -> None:
+        """The wall's parameters have names that no other parameter may have: the last value would be that of both."""
+        if isinstance(bind, AccessValue):
+            self._access_binds.add(bind)
+        elif bind.key.startswith("amanah_tenant_") and all(bind is not own for own in self._tenant_binds.values()):
+            refuse(RawSqlRefused(name=bind.key))
+
     def visit_table(self, table: Any, asfrom: bool = False, iscrud: bool = False, **kw: Any) -> str:  # noqa: FBT001, FBT002
         """A table in a FROM stands behind the wall."""
         protected = self.register.by_name(table.name)
@@ -109,7 +125,7 @@ class Wall(Compiling):
         enclosing = kw.get("enclosing_alias")
         inner = super().visit_table(table, asfrom=True, iscrud=False, **kw)
         conditions = [self._owned(protected, table, table.name, **kw)] if walled else []
-        conditions += self._filtered(protected, protected.table, "read", **kw)
+        conditions += self._filtered(protected, "read", **kw)
         condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         text = f"(SELECT {columns} FROM {inner}{condition})"  # noqa: S608 - names from the declarations, quoted
         if enclosing is not None and enclosing.element is table:
@@ -152,32 +168,28 @@ class Wall(Compiling):
             f"AND {self._owned(parent, above, up, row, *outer, **kw)})"
         )
 
-    def _filtered(self, table: Protected, source: Any, *actions: str, **kw: Any) -> list[str]:
-        """SQL: the row of ``source`` is one of which the policy's yes to each of ``actions`` speaks.
+    def _filtered(self, table: Protected, *actions: str, **kw: Any) -> list[str]:
+        """SQL: the row of ``table`` is one of which the policy's yes to each of ``actions`` speaks.
 
-        What an expression asks was decided by whoever wrote it: it is no part of what the statement touches, and no row
-        filter stands before it.
+        What an expression asks was decided by whoever wrote it: it is no part of the statement's shape, and a shape of
+        its own has no limits, so that no row filter stands before another's tables.
         """
-        limits = () if self._filtering else self.amanah_shape.limits
-        asked = [rows for action in actions if (rows := rows_of(limits, table.resource, action)) != ALL_ROWS]
+        asked = dict.fromkeys(rows_of(self.amanah_shape.limits, table.resource, action) for action in actions)
+        asked.pop(ALL_ROWS, None)
         if not asked:
             return []
         kw = {k: v for k, v in kw.items() if k in ("literal_binds", "render_postcompile")}
         known = self.amanah_shape, self._from_names, self._loose, self._exists
         self.amanah_shape, self._from_names, self._loose, self._exists = Shape(), set(), set(), False
-        self._filtering = True
         self._allowed.append(None)
-        around = {table.table, source}
+        around = {table.table}
         self.stack.append({"correlate_froms": around, "asfrom_froms": around, "selectable": select(table.table)})
         try:
             conditions = [self.register.row_filters.condition(table, rows) for rows in asked]
-            if source is not table.table:
-                conditions = [ClauseAdapter(source).traverse(one) for one in conditions]
             return [f"({self.process(one, **kw)})" for one in conditions]
         finally:
             self.stack.pop()
             self._allowed.pop()
-            self._filtering = False
             self.amanah_shape, self._from_names, self._loose, self._exists = known
 
     def _check_outsider(self, table: Any) -> None:
@@ -222,7 +234,7 @@ class Wall(Compiling):
         source = wall.target.element if isinstance(wall.target, Alias) else wall.target
         owned = self._owned(wall.protected, source, wall.target.name, **kw)
         # Who may change a row and not see it would learn of it by what a WHERE reaches: both, as in PostgreSQL.
-        return " AND ".join([owned, *self._filtered(wall.protected, wall.target, wall.action, "read", **kw)])
+        return " AND ".join([owned, *self._filtered(wall.protected, wall.action, "read", **kw)])
 
     def _written(self, statement: Any, action: str, visiting_cte: Any) -> tuple[Any, Protected | None]:
         """Note what an INSERT, UPDATE or DELETE touches; for the last two, add the wall."""

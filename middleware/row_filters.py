@@ -1,4 +1,4 @@
-"""Row filters: which rows of a table a rule speaks of, written once as an SQL expression by the application's developer.
+"""Row filters: which rows of a table a rule speaks of, written once by the application's developer, in SQL.
 
 ``RowFilter("assigned_courier", "orders", lambda orders, access: orders.c.courier_id == access.actor_id)`` gives the
 expression a name; rules of the policy name it. The first wall puts it into every SELECT, UPDATE and DELETE.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import exists, func, lateral, literal, select, true, union_all
+from sqlalchemy import bindparam, delete, exists, func, lateral, literal, select, true, union_all, update
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload, subqueryload
+
+from amanah.errors import RawSqlRefused
 
 SHAPES = {
     "entity": lambda m: select(m.Customer.id),
@@ -76,6 +78,23 @@ def test_the_orm_loads_inside_the_wall(books: Any) -> None:
         with books.session() as session:
             found = session.scalars(select(m.Customer).options(load(m.Customer.invoices))).unique().all()
             assert sorted(i.total for c in found for i in c.invoices) == [5, 7]
+
+
+def test_no_parameter_takes_the_walls_place(books: Any) -> None:
+    """A statement's own parameter with the name of the wall's does not choose the tenant."""
+    m = books.m
+    statement = select(m.Customer.__table__.c.id).order_by(m.Customer.id)
+    named = statement.where(m.Customer.__table__.c.tenant_id == bindparam("amanah_tenant_customer", "b"))
+    with books.session() as session:
+        for run in (session.scalars, session.connection().scalars):
+            assert run(statement, {"amanah_tenant_customer": "b"}).all() == ["budi", "siti"]
+            with pytest.raises(RawSqlRefused):
+                run(named).all()
+        for change in (update(m.Customer.__table__).values(note="x"), delete(m.Invoice.__table__)):
+            session.connection().execute(change, {f"amanah_tenant_{change.table.name}": "b"})
+        session.commit()
+    assert books.stored("SELECT note FROM customer WHERE id = 'tono'") == [("theirs",)]
+    assert books.stored("SELECT count(*) FROM invoice WHERE tenant_id = 'b'") == [(1,)]
 
 
 def test_a_stream_stays_inside(books: Any) -> None:
