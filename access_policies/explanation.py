@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .decision import ALL_ROWS, Rows
+
 if TYPE_CHECKING:
     from .rules import Rule
 
@@ -18,6 +20,7 @@ class Explanation:
     ``roles_that_may``: roles of the tenant any of which alone may do it for this purpose; fewest rights first.
     ``purposes_that_do``: keys of the purposes for which the present roles may do it.
     ``unknown_roles``: roles that the actor brings and the tenant's policy does not know.
+    ``rows``: of which rows a yes speaks.
     ``purpose_known``: whether the purpose is in the tenant's register.
     """
 
@@ -33,6 +36,7 @@ class Explanation:
     purposes_that_do: tuple[str, ...] = ()
     unknown_roles: tuple[str, ...] = ()
     purpose_known: bool = True
+    rows: Rows = ALL_ROWS
 
     @property
     def missing_grant(self) -> str | None:

@@ -77,7 +77,7 @@ rule = Table(
     Column("effect", String(8), nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=True),
-    Column("row_filter", String(LENGTHS["row_filter"]), nullable=False, server_default=""),
+    Column("row_filter", String(LENGTHS["row filter"]), nullable=False, server_default=""),
     CheckConstraint("effect IN ('allow', 'deny')", name="effect"),
     ForeignKeyConstraint(["tenant_id", "role"], ["amanah_role.tenant_id", "amanah_role.name"]),
 )

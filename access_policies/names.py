@@ -26,15 +26,14 @@ _ROLE = re.compile(_WORDS)
 _DOTTED = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*(?:\.[a-z0-9]+(?:_[a-z0-9]+)*)*")
 _RESOURCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _ACTION = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
-_NAMES_OF_KINDS: Final = {"row_filter": "row filter"}
 
-LENGTHS: Final = {"role": 64, "object": 160, "action": 32, "purpose": 96, "alias": 64, "row_filter": 64}
+LENGTHS: Final = {"role": 64, "object": 160, "action": 32, "purpose": 96, "alias": 64, "row filter": 64}
 """The longest name of each kind, in characters; the columns of the tables have the same widths."""
 
 
 def _check(kind: str, value: str, pattern: re.Pattern[str], allowed: str) -> str:
     if not isinstance(value, str) or len(value) > LENGTHS[kind] or not pattern.fullmatch(value):
-        detail = f"{value!r:.80} is no valid name for a {_NAMES_OF_KINDS.get(kind, kind)}: {allowed}, at most {LENGTHS[kind]} characters"
+        detail = f"{value!r:.80} is no valid name for a {kind}: {allowed}, at most {LENGTHS[kind]} characters"
         raise InvalidInput(detail=detail)
     return value
 
@@ -61,7 +60,7 @@ def check_action(name: str) -> str:
 
 def check_row_filter(name: str) -> str:
     """Return ``name`` if a row filter may be called so; raises ``InvalidInput``."""
-    return _check("row_filter", name, _ROLE, "lower-case letters and digits, in words joined by _ . or -")
+    return _check("row filter", name, _ROLE, "lower-case letters and digits, in words joined by _ . or -")
 
 
 def check_object(name: str) -> str:

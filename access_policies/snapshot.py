@@ -235,6 +235,7 @@ class Snapshot:
             purposes_that_do=tuple(key for key in self.purposes if self.decide(roles, obj, action, key).allow),
             unknown_roles=tuple(sorted(roles - self._parents.keys())),
             purpose_known=purpose in self.purposes,
+            rows=self.rows(roles, obj, action, purpose),
         )
 
     def _roles_that_may(self, obj: str, action: str, purpose: str) -> tuple[str, ...]:

@@ -150,8 +150,14 @@ def explanation_words(found: Explanation, language: Language) -> Iterator[str]:
     if found.rule is not None:
         allow = N_("Rule {rule} allows it: {row}.")
         deny = N_("Rule {rule} denies it, and a denial overrides every permission: {row}.")
-        row = " ".join(found.rule.row())
+        row = " ".join(found.rule.words())
         yield translate(allow if found.allow else deny, language, rule=found.rule.id, row=row)
+        if found.rows.allowed is not None:
+            some = N_("It speaks only of rows that one of these row filters lets through: {filters}.")
+            yield translate(some, language, filters=", ".join(found.rows.allowed))
+        if found.rows.denied:
+            but = N_("It does not speak of rows that one of these row filters lets through: {filters}.")
+            yield translate(but, language, filters=", ".join(found.rows.denied))
         return
     yield translate(
         N_("No rule lets the roles {roles} {action} {object} for the purpose {purpose}."), language, **facts

@@ -68,8 +68,8 @@ def models() -> SimpleNamespace:
 
     class Line(Base):
         __tablename__ = "line"
+        tenant_id: Mapped[str] = mapped_column(String(64), primary_key=True)
         id: Mapped[str] = mapped_column(String(36), primary_key=True)
-        tenant_id: Mapped[str] = mapped_column(String(64))
         order_id: Mapped[str] = mapped_column(ForeignKey("orders.id"))
         order: Mapped[Order] = relationship(back_populates="lines")
 
@@ -152,7 +152,7 @@ def _policy(guard: Any, connection: Any, tenant: str) -> None:
 
 
 def seed(world: Any) -> None:
-    """In ``a``: o1 and o2 of courier 7, o3 of 8, o4 of nobody, o5 of ``both``; 1, 3 and 5 in the north. In ``b``: t1."""
+    """In ``a``: o1 and o2 of courier 7, o3 of 8, o5 of ``both``; 1, 3 and 5 in the north. In ``b``: t1."""
     m = world.m
     with world.session("a", "boss") as session:
         session.add_all([m.Branch(id="north", lead="lead"), m.Branch(id="south", lead="both")])

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import exists, func, literal, select, true, union_all
+from sqlalchemy import (
+    String,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    lambda_stmt,
+    literal,
+    make_url,
+    select,
+    text,
+    true,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import CompileError, SAWarning
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload, subqueryload
+from sqlalchemy.orm.exc import StaleDataError
+
+from amanah.audit.staging import Staging
+from amanah.errors import Forbidden, RowsLimited, SealedWriteRefused, TableShadowed
+from amanah.middleware.hooks import Gate
+
+UNSYNCED = {"synchronize_session": False}
 
 SEEN = {
     "boss": {"o1", "o2", "o3", "o4", "o5"},
@@ -16,7 +44,7 @@ SEEN = {
     "both": {"o2", "o4", "o5"},
     "apprentice": {"o1", "o3", "o5"},
 }
-"""Which orders each member of tenant ``a`` may see. NULL is no yes: what has no note is kept from the apprentice, too."""
+"""Which orders each member of tenant ``a`` may see. NULL is no yes: without a note it is kept from the apprentice."""
 
 SHAPES = {
     "entity": lambda m: select(m.Order.id),
@@ -85,8 +113,6 @@ def test_the_orm_loads_the_rows_that_may_be_seen(parcels: Any) -> None:
 
 def test_who_has_no_rule_has_no_rows(parcels: Any) -> None:
     """Row filters open nothing by themselves."""
-    from amanah.errors import Forbidden
-
     with parcels.session("a", "stranger") as session, pytest.raises(Forbidden):
         session.scalars(select(parcels.m.Order.id)).all()
 
@@ -106,3 +132,285 @@ def test_an_actor_is_compared_in_the_type_of_the_column(parcels: Any) -> None:
     for member, seen in (("7", [7]), ("8", [8]), ("both", [])):
         with parcels.session("a", member) as session:
             assert session.scalars(select(m.Shift.worker)).all() == seen
+
+
+def _orders(parcels: Any, changed: str = "hacked") -> set[str]:
+    """The orders whose note says that they were reached."""
+    return {row[0] for row in parcels.stored("SELECT id FROM orders WHERE note = :note", note=changed)}
+
+
+@pytest.mark.parametrize("member", ["7", "lead", "apprentice"])
+def test_an_update_reaches_what_may_be_seen_and_updated(parcels: Any, member: str) -> None:
+    """By criteria, of a Core table, by key, from another table, and whatever the Session does about it."""
+    m, orders = parcels.m, parcels.m.Order.__table__
+    far = ({"o1", "o2", "o3", "o4", "o5"} - SEEN[member]).pop()
+    updates = {
+        "orm": update(m.Order).values(note="hacked"),
+        "core": update(orders).values(note="hacked"),
+        "by key": update(m.Order).where(m.Order.id == far).values(note="hacked"),
+        "from another": update(orders).where(m.Line.order_id == orders.c.id).values(note="hacked"),
+        "by a subquery": update(orders).where(orders.c.id.in_(select(orders.c.id))).values(note="hacked"),
+    }
+    for name, statement in updates.items():
+        with parcels.session("a", member) as session:
+            options = {"synchronize_session": False}
+            reached = session.execute(statement, execution_options=options).rowcount
+            session.rollback()
+            assert reached == (0 if name == "by key" else len(SEEN[member])), name
+    for how in ("fetch", "evaluate", "auto", False):
+        with parcels.session("a", member) as session:
+            statement = update(m.Order).where(m.Order.id != "x").values(note="hacked")
+            session.execute(statement, execution_options={"synchronize_session": how})
+            session.commit()
+        assert _orders(parcels) == SEEN[member]
+        parcels.stored("UPDATE orders SET note = 'open'")
+        parcels.stored("UPDATE orders SET note = 'secret' WHERE id = 'o2'")
+        parcels.stored("UPDATE orders SET note = NULL WHERE id = 'o4'")
+    with parcels.session("a", member) as session:
+        found = session.execute(update(orders).values(note="hacked").returning(orders.c.id)).scalars().all()
+        assert set(found) == SEEN[member]
+        session.rollback()
+    with parcels.session("a", member) as session:
+        session.connection().execute(
+            update(orders).where(orders.c.id == bindparam("which")).values(note="hacked"), [{"which": far}] * 2
+        )
+        with pytest.raises(StaleDataError):
+            session.execute(update(m.Order), [{"id": far, "note": "hacked"}])
+        session.commit()
+    assert _orders(parcels) == set()
+
+
+def test_an_update_from_a_table_meets_the_rows_that_may_be_seen(parcels: Any) -> None:
+    """What an UPDATE of one table reads of another one is read, row filters and all."""
+    m = parcels.m
+    with parcels.session("a", "boss") as session:
+        session.execute(update(m.Branch).values(lead="x"), execution_options={"synchronize_session": False})
+        session.rollback()
+    count = select(func.count(m.Line.id)).scalar_subquery()
+    with parcels.session("a", "8") as session:
+        session.execute(
+            update(m.Order).values(note=cast(count, String)), execution_options={"synchronize_session": False}
+        )
+        session.commit()
+    assert parcels.stored("SELECT id, note FROM orders WHERE note = '1'") == [("o3", "1")]
+
+
+def test_a_delete_reaches_what_may_be_seen_and_deleted(parcels: Any) -> None:
+    """By criteria, of a Core table, by the Session; and one table of the resource like the other."""
+    m, lines = parcels.m, parcels.m.Line.__table__
+    deletes = {
+        "orm": delete(m.Line),
+        "core": delete(lines),
+        "by key": delete(lines).where(lines.c.id == "lo3"),
+        "returning": delete(lines).returning(lines.c.id),
+    }
+    for name, statement in deletes.items():
+        for of_the_orm in (True, False):
+            with parcels.session("a", "7") as session:
+                run = session.execute if of_the_orm else session.connection().execute
+                reached = run(statement, execution_options=UNSYNCED)
+                gone = set(reached.scalars()) if name == "returning" else reached.rowcount
+                assert gone == {"returning": {"lo1", "lo2"}, "by key": 0}.get(name, 2), name
+                session.rollback()
+    with parcels.session("a", "7") as session:
+        session.execute(delete(m.Line), execution_options={"synchronize_session": "fetch"})
+        session.commit()
+    assert {row[0] for row in parcels.stored("SELECT id FROM line")} == {"lo3", "lo4", "lo5"}
+    with parcels.session("a", "8") as session:
+        line = session.get_one(m.Line, ("a", "lo3"))
+        parcels.stored("UPDATE orders SET courier = '7' WHERE id = 'o3'")  # meanwhile it went to somebody else
+        session.delete(line)
+        with pytest.warns(SAWarning, match="0 were matched"):
+            session.flush()
+        session.rollback()
+    assert parcels.stored("SELECT count(*) FROM line WHERE id = 'lo3'") == [(1,)]
+
+
+def test_a_delete_without_the_right_is_refused(parcels: Any) -> None:
+    """Who may delete nothing is told so, whatever they may see."""
+    with parcels.session("a", "lead") as session, pytest.raises(Forbidden):
+        session.execute(delete(parcels.m.Line))
+
+
+def test_an_upsert_is_refused_to_who_may_meet_some_rows_only(parcels: Any) -> None:
+    """ON CONFLICT DO UPDATE would meet whatever row has the key."""
+    m = parcels.m
+    insert = sqlite.insert if "sqlite" in parcels.url else postgresql.insert
+    statement = insert(m.Line.__table__).values(id="lo3", order_id="o3")
+    statement = statement.on_conflict_do_update(index_elements=["tenant_id", "id"], set_={"order_id": "o1"})
+    with parcels.session("a", "boss") as session:
+        session.execute(statement)
+        session.rollback()
+    for member in ("7", "lead", "apprentice"):
+        with parcels.session("a", member) as session, pytest.raises(RowsLimited):
+            session.execute(statement)
+    with parcels.session("a", "7") as session:  # what is created is no row yet
+        session.add(m.Order(id="new", branch_id="north", courier="8"))
+        session.commit()
+    assert parcels.stored("SELECT order_id FROM line WHERE id = 'lo3'") == [("o3",)]
+
+
+class OneForm(dict[Any, Any]):
+    """A cache that hands out the first form that it was given, whatever it is asked for."""
+
+    def get(self, _key: Any, _default: Any = None) -> Any:
+        return next(iter(self.values()), None)
+
+
+@pytest.mark.parametrize("kind", ["select", "update", "delete"])
+def test_a_form_that_was_compiled_for_somebody_else_is_refused(parcels: Any, kind: str) -> None:
+    """Should any cache hand it out: with other row filters than one's own, or with none."""
+    m = parcels.m
+    make = {
+        "select": lambda: select(m.Order.__table__.c.id),
+        "update": lambda: update(m.Line.__table__).values(order_id="o1"),
+        "delete": lambda: delete(m.Line.__table__),
+    }[kind]
+    for first, second in (("boss", "7"), ("7", "both"), ("both", "7"), ("7", "boss")):
+        options = {"compiled_cache": OneForm()}
+        with parcels.session("a", first) as session:
+            session.connection().execute(make(), execution_options=options)
+            session.rollback()
+        with parcels.session("a", second) as session, pytest.raises((RowsLimited, SealedWriteRefused)):
+            session.connection().execute(make(), execution_options=options)
+    with parcels.session("a", "8") as session:  # the actor is a parameter, the row filters are the same
+        options = {"compiled_cache": OneForm()}
+        session.connection().execute(make(), execution_options=options)
+
+
+def test_a_cache_of_the_applications_own_mixes_nobody_up(parcels: Any) -> None:
+    """The row filters are part of the key, whichever cache it is."""
+    cache: dict[Any, Any] = {}
+    statement = select(parcels.m.Order.id)
+    for _ in range(2):
+        for member, seen in SEEN.items():
+            with parcels.session("a", member) as session:
+                options = {"compiled_cache": cache}
+                assert set(session.scalars(statement, execution_options=options)) == seen
+                connection = session.connection().execution_options(compiled_cache=cache)
+                assert set(connection.scalars(statement)) == seen
+
+
+def test_a_lambda_carries_the_row_filters(parcels: Any) -> None:
+    """SQLAlchemy keeps the statement that a lambda made, for everybody."""
+    table = parcels.m.Order.__table__
+    for _ in range(2):
+        for member, seen in SEEN.items():
+            with parcels.session("a", member) as session:
+                for wanted in ("o1", "o3"):
+                    statement = lambda_stmt(lambda: select(table.c.id))
+                    statement += lambda s: s.where(table.c.id == wanted)  # noqa: B023
+                    for run in (session.scalars, session.connection().scalars):
+                        assert set(run(statement)) == seen & {wanted}
+
+
+def test_no_parameter_takes_the_place_of_the_actor(parcels: Any) -> None:
+    """A statement's own parameters do not choose whose rows they are."""
+    m = parcels.m
+    names = {f"amanah_actor_id_{number}": "8" for number in range(3)} | {"amanah_actor_id": "8"}
+    with parcels.session("a", "7") as session:
+        for run in (session.scalars, session.connection().scalars):
+            assert set(run(select(m.Order.id), names)) == {"o1", "o2"}
+        forged = select(m.Order.id).where(m.Order.id != bindparam("amanah_actor_id_1", "8"))
+        with contextlib.suppress(CompileError):
+            assert set(session.scalars(forged)) <= {"o1", "o2"}
+
+
+def test_no_name_stands_before_a_table_that_a_row_filter_asks(parcels: Any) -> None:
+    """A common table expression of that name would be asked instead."""
+    m = parcels.m
+    mine = select(m.Order.branch_id.label("id"), literal("lead").label("lead"), literal("a").label("tenant_id"))
+    with parcels.session("a", "lead") as session:
+        for name in ("branch", "BRANCH"):
+            with pytest.raises(TableShadowed):
+                session.execute(select(m.Order.id).join(mine.cte(name), true()))
+
+
+def test_a_declared_report_is_refused_to_who_may_meet_some_rows_only(parcels: Any) -> None:
+    """The text's own walls know of no row filter."""
+    parcels.guard.declared_sql("all", "SELECT o.id FROM orders o")
+    with parcels.session("a", "boss") as session:
+        assert len(session.execute(text("SELECT o.id FROM orders o")).all()) == 5
+    for member in ("7", "lead", "apprentice"):
+        with parcels.session("a", member) as session:
+            for run in (lambda s: s.execute(text("SELECT o.id FROM orders o")), _driver_sql):
+                with pytest.raises(RowsLimited):
+                    run(session)
+
+
+def _driver_sql(session: Any) -> Any:
+    return session.connection().exec_driver_sql("SELECT o.id FROM orders o")
+
+
+def test_a_reseal_is_refused_to_who_may_meet_some_rows_only(parcels: Any) -> None:
+    """Moving a row would find any row of the tenant by its key."""
+    with parcels.session("a", "7") as session, pytest.raises(RowsLimited):
+        parcels.guard.reseal(session, "orders", key={"id": "o3"}, to={"id": "o9"})
+
+
+def test_a_child_row_is_met_by_its_own_rules(parcels: Any) -> None:
+    """That its parent is kept away keeps no child away: who may read all remarks reads those on every order."""
+    with parcels.session("a", "7") as session:
+        assert len(session.scalars(select(parcels.m.Remark.id)).all()) == 5
+
+
+def test_sealed_values_of_rows_that_are_kept_away_stay_shut(parcels: Any) -> None:
+    """A courier opens the names of their own orders; nothing else is noted as loaded."""
+    m = parcels.m
+    with parcels.session("a", "7") as session:
+        assert set(session.scalars(select(m.Order.customer))) == {"of o1", "of o2"}
+
+
+@pytest.mark.parametrize("of_the_orm", [True, False])
+def test_threads_with_other_row_filters_share_an_engine(parcels: Any, of_the_orm: bool) -> None:
+    """Forms are compiled and kept by both at once; each gets its own rows, every time."""
+    m, wrong = parcels.m, []
+    start = threading.Barrier(4)
+
+    def read(member: str) -> None:
+        start.wait(30)
+        for number in range(25):
+            with parcels.session("a", member) as session:
+                statement = select(m.Order.id).where(m.Order.id != f"x{number}").limit(90 + number)
+                found = set(session.scalars(statement) if of_the_orm else session.connection().scalars(statement))
+                if found != SEEN[member]:
+                    wrong.append((member, found))
+                session.execute(update(m.Line).values(order_id=m.Line.order_id), execution_options=UNSYNCED)
+                session.rollback()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(read, member) for member in ("7", "8", "boss", "both")]:
+            done.result(120)
+    assert wrong == []
+
+
+DRIVERS = {"sqlite": ["sqlite+aiosqlite"], "postgresql": ["postgresql+psycopg", "postgresql+asyncpg"]}
+
+
+@pytest.mark.anyio
+async def test_asynchronous_drivers_meet_the_same_row_filters(parcels: Any) -> None:
+    """aiosqlite, psycopg and asyncpg; the actor's id goes to a number's column as a number."""
+    m, url = parcels.m, make_url(parcels.url)
+    for driver in DRIVERS[url.get_backend_name()]:
+        engine = create_async_engine(url.set(drivername=driver))
+        Gate(parcels.guard.register, Staging(parcels.guard.trail_engine)).protect(engine.sync_engine)
+        for _ in range(2):
+            for member, seen in SEEN.items():
+                access = parcels.guard.access(tenant="a", actor=member, purpose="billing", reason="test")
+                async with access, AsyncSession(engine) as session:
+                    assert set(await session.scalars(select(m.Order.id))) == seen
+                    assert {o async for o in await session.stream_scalars(select(m.Order.id))} == seen
+                    assert (await session.get(m.Order, "o3") is not None) == ("o3" in seen)
+                    found = await session.scalars(select(m.Order).options(selectinload(m.Order.lines)))
+                    assert {line.order_id for order in found for line in order.lines} == seen
+        for member, hours in (("7", [7]), ("both", [])):
+            access = parcels.guard.access(tenant="a", actor=member, purpose="billing", reason="test")
+            async with access, AsyncSession(engine) as session:
+                assert (await session.scalars(select(m.Shift.worker))).all() == hours
+                await session.execute(update(m.Order).values(note="hacked"), execution_options=UNSYNCED)
+                await session.commit()
+        assert _orders(parcels) == SEEN["7"] | SEEN["both"]
+        parcels.stored("UPDATE orders SET note = 'open'")
+        parcels.stored("UPDATE orders SET note = NULL WHERE id = 'o4'")
+        parcels.stored("UPDATE orders SET note = 'secret' WHERE id = 'o2'")
+        await engine.dispose()
