@@ -288,7 +288,7 @@ class Gate:
         result: Any,
     ) -> None:
         """Keys that the database gave to new rows are known now, and so is what an UPDATE … RETURNING reached."""
-        context = result.context
+        context: Any = getattr(result, "context", None)  # the next number of a Sequence has none
         compiled = getattr(context, "compiled", None)
         if not isinstance(compiled, GuardedCompiler) or compiled.amanah_shape.target is None:
             return

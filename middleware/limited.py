@@ -7,13 +7,15 @@ with another; and the gate compares both once more before each execution (`check
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Executable
 from sqlalchemy.engine.interfaces import Compiled
 from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.sql.cache_key import HasCacheKey
 from sqlalchemy.sql.ddl import ExecutableDDLElement
+from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.lambdas import StatementLambdaElement
 from sqlalchemy.sql.visitors import InternalTraversal
 
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from .access import Access
     from .fields import Protected
     from .shape import Shape
+
+
+_NO_STATEMENTS: Final = (Compiled, ExecutableDDLElement, SchemaItem, TextClause)
+"""What is executed and carries no options, and meets no protected table or is refused for it."""
 
 
 class Limited(ORMOption, HasCacheKey):
@@ -42,7 +48,7 @@ class Limited(ORMOption, HasCacheKey):
 def limited(statement: Any, access: Access) -> Any:
     """``statement`` as it is for this access: itself, where it may meet all rows."""
     limits = access.limits
-    if not limits or not isinstance(statement, Executable) or isinstance(statement, Compiled | ExecutableDDLElement):
+    if not limits or not isinstance(statement, Executable) or isinstance(statement, _NO_STATEMENTS):
         return statement
     if isinstance(statement, StatementLambdaElement):
         statement = statement._resolved  # noqa: SLF001

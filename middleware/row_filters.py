@@ -143,7 +143,10 @@ def build(register: Register, filters: Iterable[RowFilter], dialect: Dialect) ->
             _refuse(label, "no protected table has this name")
         if found.has(one.name, protected.name):
             _refuse(label, "it is declared twice")
-        condition = one.rows(protected.table, AccessValues())
+        try:
+            condition = one.rows(protected.table, AccessValues())
+        except (AttributeError, LookupError, TypeError, SQLAlchemyError) as error:
+            raise DeclarationError(detail=f"{label}: {error}") from error
         if not isinstance(condition, ColumnElement):
             _refuse(label, "it gives no SQL expression")
         met = set(_tables(register, label, protected.name, condition))

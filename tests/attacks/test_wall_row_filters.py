@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    Sequence,
     String,
     bindparam,
     cast,
@@ -29,10 +30,12 @@ from sqlalchemy.exc import CompileError, SAWarning
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload, subqueryload
 from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.schema import CreateSequence
 
 from amanah.audit.staging import Staging
 from amanah.errors import Forbidden, RowsLimited, SealedWriteRefused, TableShadowed
 from amanah.middleware.hooks import Gate
+from amanah.middleware.limited import limited
 
 UNSYNCED = {"synchronize_session": False}
 
@@ -359,6 +362,34 @@ def test_sealed_values_of_rows_that_are_kept_away_stay_shut(parcels: Any) -> Non
     m = parcels.m
     with parcels.session("a", "7") as session:
         assert set(session.scalars(select(m.Order.customer))) == {"of o1", "of o2"}
+
+
+def test_what_is_no_statement_stays_what_it_is(parcels: Any) -> None:
+    """Raw SQL that names nothing, DDL and a sequence's next number carry nothing."""
+    with parcels.session("a", "7") as session:
+        assert session.scalar(text("SELECT 1")) == 1
+        assert session.scalar(select(func.lower("A"))) == "a"
+        if "postgresql" in parcels.url:
+            session.connection().execute(CreateSequence(Sequence("numbers")))
+            assert session.connection().scalar(Sequence("numbers")) == 1
+
+
+def test_the_plan_stays_what_it_was(parcels: Any) -> None:
+    """PostgreSQL flattens the subquery: the filter meets the index as a condition of the application's own would."""
+    if "sqlite" in parcels.url:
+        pytest.skip("SQLite has no EXPLAIN that could be compared")
+    table = parcels.m.Order.__table__
+    parcels.stored("CREATE INDEX ix_own ON orders (tenant_id, courier)")
+    with parcels.access("a", "7") as access:
+        walled = limited(select(table.c.id), access).compile(parcels.engine, compile_kwargs={"literal_binds": True})
+    plans = []
+    for statement in (str(walled), "SELECT id FROM orders WHERE tenant_id = 'a' AND courier = '7'"):
+        with parcels.plain.connect() as connection:
+            connection.execute(text("SET enable_seqscan = off"))
+            connection.execute(text("SET enable_bitmapscan = off"))
+            plans.append([row[0] for row in connection.execute(text(f"EXPLAIN (COSTS OFF) {statement}"))])
+    assert "Index" in plans[0][0]
+    assert [line.replace("::text", "") for line in plans[0]] == [line.replace("::text", "") for line in plans[1]]
 
 
 @pytest.mark.parametrize("of_the_orm", [True, False])

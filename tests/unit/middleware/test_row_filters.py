@@ -73,6 +73,8 @@ BAD: dict[str, Any] = {
     "no table": ("nowhere", lambda t, _: t.c.id == "x"),
     "a table for everybody": ("country", lambda t, _: t.c.code == "ID"),
     "one of several tables of a resource": ("orders", lambda t, a: t.c.courier == a.actor_id),
+    "no such column": ("branch", lambda t, a: t.c.nothing == a.actor_id),
+    "no such fact": ("branch", lambda t, a: t.c.id == a.role),
     "no expression": ("branch", lambda _t, _a: True),
     "text": ("branch", lambda _t, _a: text("id = 'x'")),
     "text inside": ("branch", lambda t, _: (t.c.id == "x") & text("1 = 1")),
