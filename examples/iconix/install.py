@@ -33,6 +33,7 @@ def create_tenants(guard: Guard) -> None:
         owner = next(account_id(one.email) for one in accounts if one.role == "owner")
         guard.create_tenant(tenant, NAMES[tenant], template=TEMPLATES[tenant], admin=owner)
         with guard.engine.begin() as connection:
+            _limit_couriers(guard, connection, tenant)
             for one in accounts:
                 if one.role != "owner":
                     member = account_id(one.email)
@@ -44,6 +45,22 @@ def create_tenants(guard: Guard) -> None:
                 if one.role in CONSOLE:
                     set_password(guard, connection, tenant, account_id(one.email), one.password, name=one.email)
             _hire_importer(guard, connection, tenant, owner)
+
+
+def _limit_couriers(guard: Guard, connection: Connection, tenant: str) -> None:
+    """Let couriers meet the orders that are assigned to them, where the template opens all orders."""
+    policy = guard.policies.snapshot(tenant, guard.versions.current_now(tenant))
+    for rule in [one for one in policy.rules if (one.role, one.object) == ("courier", "order")]:
+        guard.policies.remove_rule(connection, tenant, rule.id)
+        guard.policies.add_rule(
+            connection,
+            tenant,
+            role=rule.role,
+            object=rule.object,
+            action=rule.action,
+            purpose=rule.purpose,
+            row_filter="assigned_courier",
+        )
 
 
 def _hire_importer(guard: Guard, connection: Connection, tenant: str, owner: str) -> None:

@@ -8,16 +8,17 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from sqlalchemy import ColumnElement, Select, Table, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
 
-from amanah import Actor, Guard, Identity, Personal, declare, public, route, shared, sign_in
+from amanah import AccessValues, Actor, Guard, Identity, Personal, RowFilter, declare, public, route, shared, sign_in
 from iconix.app import DEFAULT_DATABASE
 from iconix.app import create_app as create_bare_app
 from iconix.auth import current_account
 from iconix.database import SessionFactory, create_engine, create_sessions
-from iconix.models import Base
+from iconix.models import Base, CodOrder, Courier
 
 NAME = "user.name"
 PHONE = "user.contact.phone_number"
@@ -139,6 +140,26 @@ def declarations() -> list[object]:
     ]
 
 
+def row_filters() -> list[RowFilter]:
+    """What is assigned to the courier who asks: their orders and what hangs on them, and what they handed in."""
+
+    def own(access: AccessValues) -> Select[tuple[str]]:
+        return select(Courier.id).where(Courier.account_id == access.actor_id)
+
+    def on_own_order(table: Table, access: AccessValues) -> ColumnElement[bool]:
+        return table.c.order_id.in_(select(CodOrder.id).where(CodOrder.courier_id.in_(own(access))))
+
+    def own_row(table: Table, access: AccessValues) -> ColumnElement[bool]:
+        return table.c.courier_id.in_(own(access))
+
+    return [
+        RowFilter("assigned_courier", "cod_order", own_row),
+        RowFilter("assigned_courier", "cod_order_line", on_own_order),
+        RowFilter("assigned_courier", "cod_assignment", on_own_order),
+        RowFilter("assigned_courier", "settlement", own_row),
+    ]
+
+
 SALES = ["billing", "support", "compliance"]
 ORDERS = ["fulfilment", "support"]
 CLINIC = ["registration", "care"]
@@ -232,6 +253,7 @@ def build_guard(engine: AsyncEngine, state: str | Path) -> Guard:
         identify=identify_by(create_sessions(engine)),
         routes=ROUTES,
         declarations=declarations(),
+        row_filters=row_filters(),
         state=state,
     )
 

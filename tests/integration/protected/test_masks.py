@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from iconix.seed import DEMO_CUSTOMER_ID, DEMO_PATIENT_ID
+from iconix.seed import DEMO_CUSTOMER_ID, DEMO_PATIENT_ID, account_id
 
 CUSTOMER = f"/api/customers/{DEMO_CUSTOMER_ID}"
 CLEAR: dict[str, Any] = {
@@ -120,10 +120,16 @@ def test_medical_record_is_for_care_alone(server, truth):
     assert owner.body["diagnosis"] is None
 
 
+OWN = f"IN (SELECT id FROM courier WHERE account_id = '{account_id('kurir@sinar-jaya.example')}')"
+"""The orders of the courier who asks."""
+
+
 def test_point_on_the_map_is_for_the_courier(server, truth):
-    """The courier sees the door, cashier and support the district of about 11 km."""
-    [order] = truth("SELECT * FROM cod_order LIMIT 1")
+    """The courier sees the door of their own orders, cashier and support the district of about 11 km."""
+    order, other = (truth(f"SELECT * FROM cod_order WHERE courier_id {of} LIMIT 1")[0] for of in (OWN, f"NOT {OWN}"))
     path = f"/api/orders/{order.id}"
+    assert server.get("kurir@sinar-jaya", f"/api/orders/{other.id}", "fulfilment").status == 404
+    assert server.get("kasir@sinar-jaya", f"/api/orders/{other.id}", "fulfilment").status == 200
     courier = server.get("kurir@sinar-jaya", path, "fulfilment").body
     assert (courier["latitude"], courier["longitude"]) == (order.latitude, order.longitude)
     assert (courier["phone"], courier["customer_name"]) == (order.phone, order.customer_name)
