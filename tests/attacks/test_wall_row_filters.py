@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import (
     String,
     bindparam,
     cast,
+    create_engine,
     delete,
     exists,
     func,
@@ -36,6 +38,9 @@ from amanah.audit.staging import Staging
 from amanah.errors import Forbidden, RowsLimited, SealedWriteRefused, TableShadowed
 from amanah.middleware.hooks import Gate
 from amanah.middleware.limited import limited
+from amanah.middleware.observing import Observing
+from amanah.middleware.observing_gate import ObservingGate
+from amanah.middleware.sightings import Notebook
 
 UNSYNCED = {"synchronize_session": False}
 
@@ -445,3 +450,24 @@ async def test_asynchronous_drivers_meet_the_same_row_filters(parcels: Any) -> N
         parcels.stored("UPDATE orders SET note = NULL WHERE id = 'o4'")
         parcels.stored("UPDATE orders SET note = 'secret' WHERE id = 'o2'")
         await engine.dispose()
+
+
+def test_an_observing_guard_filters_what_it_enforces(parcels: Any) -> None:
+    """What is only observed stays as it was, until observing is over; what a filter asks is enforced with its table."""
+    m, days = parcels.m, [0]
+    observing = Observing(
+        datetime.now(UTC).date() + timedelta(days=2), [], clock=lambda: datetime.now(UTC) + timedelta(days=days[0])
+    )
+    with pytest.warns(RuntimeWarning, match="branch, orders"):
+        observing.take_in(parcels.guard.register, [])
+    engine = create_engine(parcels.url)
+    notebook = Notebook(parcels.guard.writer)
+    ObservingGate(parcels.guard.register, Staging(parcels.guard.trail_engine), observing, notebook).protect(engine)
+    for passed, hours in ((0, {7, 8}), (9, {7})):
+        days[0] = passed
+        for member in ("7", "8", "lead"):
+            with parcels.access("a", member), Session(engine) as session:
+                assert set(session.scalars(select(m.Order.id))) == SEEN[member]
+        with parcels.access("a", "7"), Session(engine) as session:
+            assert set(session.scalars(select(m.Shift.worker))) == hours
+    engine.dispose()
