@@ -45,10 +45,10 @@ def write(folder: Path, content: Content, fields: Mapping[str, str]) -> tuple[Pa
         if path.exists():
             raise PolicyFileWrong(place=path, detail="it is there already", mend=N_("Name a new or an empty folder."))
     for rule in content.rules:
-        if any(rule.row()[_COLUMNS["p"] :]):
+        if rule.row_filter:
             detail = f"Casbin's file would say more than the rule {rule.id} allows"
             raise PolicyFileWrong(place=policy, detail=detail, mend=N_("Export the policy as TOML instead."))
-    rows = [("p", *rule.row()[: _COLUMNS["p"]]) for rule in content.rules]
+    rows: list[tuple[str, ...]] = [("p", *rule.row()) for rule in content.rules]
     rows += [("g", *link) for link in sorted(links(content))]
     rows += [(kind, *link) for kind, found in _derived(content, fields).items() for link in sorted(found)]
     folder.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ class Content:
                 for name, parents in sorted(self.roles.items())
             ],
             "purposes": [one.stored() for one in sorted(self.purposes, key=lambda one: one.key)],
-            "rules": [_without_number(rule) for rule in sorted(self.rules, key=lambda rule: rule.row())],
+            "rules": [_without_number(rule) for rule in sorted(self.rules, key=lambda rule: rule.words())],
         }
 
 
@@ -107,9 +107,9 @@ def check(content: Content) -> None:
             raise InvalidInput(detail=f"there is no role {rule.role}")
         if rule.purpose != ANY and not purposes.known(rule.purpose, keys):
             raise InvalidInput(detail=f"{rule.purpose} is no purpose of this register and none above one")
-        if rule.row() in seen:
-            raise InvalidInput(detail=f"there is such a rule already: {' '.join(rule.row())}")
-        seen.add(rule.row())
+        if rule.words() in seen:
+            raise InvalidInput(detail=f"there is such a rule already: {' '.join(rule.words())}")
+        seen.add(rule.words())
 
 
 def _check_purposes(register_: tuple[Purpose, ...]) -> dict[str, Purpose]:

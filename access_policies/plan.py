@@ -7,18 +7,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import delete, func, insert, select, update
 
 from ..database import bump
-from ..errors import PolicyPlanStale
+from ..errors import InvalidInput, PolicyPlanStale
 from . import models, register, versions
 from .content import Content, check, read
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from sqlalchemy import Connection
 
@@ -123,7 +123,7 @@ def _told(before: Purpose, after: Purpose, part: str) -> str:
 
 
 def _rules(old: Content, new: Content) -> Iterator[Change]:
-    before, after = {rule.row(): rule for rule in old.rules}, {rule.row(): rule for rule in new.rules}
+    before, after = {rule.words(): rule for rule in old.rules}, {rule.words(): rule for rule in new.rules}
     for row in sorted(before.keys() ^ after.keys()):
         if row in after:
             yield Change("added", "rule", " ".join(row))
@@ -146,6 +146,8 @@ class Order:
     source: str
     reason: str = ""
     exactly: bool = False
+    row_filters: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Each row filter that a guard declares → the resources of which it tells rows apart."""
 
 
 def apply(connection: Connection, tenant_id: str, order: Order) -> int:
@@ -156,6 +158,7 @@ def apply(connection: Connection, tenant_id: str, order: Order) -> int:
     check(order.content)
     version = bump(connection, tenant_id)
     old = read(connection, tenant_id)
+    _check_row_filters(old, order)
     plan = compare(old, order.content)
     if plan != order.shown or (order.exactly and version != order.version + 1):
         raise PolicyPlanStale(expected=order.version)
@@ -165,12 +168,20 @@ def apply(connection: Connection, tenant_id: str, order: Order) -> int:
     return version
 
 
+def _check_row_filters(old: Content, order: Order) -> None:
+    present = {rule.words() for rule in old.rules}
+    for rule in order.content.rules:
+        unknown = rule.row_filter and rule.object not in order.row_filters.get(rule.row_filter, ())
+        if unknown and rule.words() not in present:
+            raise InvalidInput(detail=f"no row filter {rule.row_filter} of {rule.object} is declared to this guard")
+
+
 def _write(connection: Connection, tenant_id: str, version: int, old: Content, new: Content) -> None:
     """The rows, in an order that satisfies the foreign keys."""
     table = models.rule
-    wanted = {rule.row() for rule in new.rules}
-    present = {rule.row() for rule in old.rules}
-    ended = [rule.number for rule in old.rules if rule.row() not in wanted]
+    wanted = {rule.words() for rule in new.rules}
+    present = {rule.words() for rule in old.rules}
+    ended = [rule.number for rule in old.rules if rule.words() not in wanted]
     for number in ended:
         mine = (table.c.tenant_id == tenant_id) & (table.c.number == number)
         connection.execute(update(table).where(mine).values(until=version))
@@ -178,7 +189,7 @@ def _write(connection: Connection, tenant_id: str, version: int, old: Content, n
     _write_purposes(connection, tenant_id, _by_key(old), _by_key(new))
     highest = select(func.max(table.c.number)).where(table.c.tenant_id == tenant_id)
     last = int(connection.execute(highest).scalar() or 0)
-    added = [rule for rule in new.rules if rule.row() not in present]
+    added = [rule for rule in new.rules if rule.words() not in present]
     if added:
         values = [
             {**asdict(rule), "tenant_id": tenant_id, "since": version, "number": number}

@@ -61,6 +61,11 @@ class Policies:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     @property
+    def row_filters(self) -> Mapping[str, frozenset[str]]:
+        """Each declared row filter → the resources of which it tells rows apart."""
+        return self._row_filters
+
+    @property
     def fields(self) -> Mapping[str, str]:
         """Declared field → category. Setting it forgets all snapshots, whose decisions were made without it."""
         return self._fields

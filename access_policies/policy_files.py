@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 _LARGEST: Final = 4_000_000
 _MEND: Final = N_("Correct it there; what a file may hold is in docs/reference/policy-files.md.")
 _TENANT: Final = N_("Take it out: a file says nothing of tenants, the command does (--tenant).")
-_TEXTS: Final = {"purpose": {"alias", "legal_basis", "parent", "owner"}, "role": set[str](), "rule": {"role", "effect"}}
+_TEXTS: Final = {
+    "purpose": {"alias", "legal_basis", "parent", "owner"},
+    "role": set[str](),
+    "rule": {"role", "effect", "row_filter"},
+}
 _LISTS: Final = {
     "purpose": {"categories", "recipients"},
     "role": {"parents"},
@@ -270,20 +274,21 @@ def _roles_text(content: Content) -> str:
 def _rules_text(content: Content) -> str:
     """Rules of one role that differ in their objects or actions only are written as one."""
     names = {purpose.key: purpose.alias or purpose.key for purpose in content.purposes}
-    actions: dict[tuple[str, str, str], dict[str, set[str]]] = {}
+    actions: dict[tuple[str, str, str, str], dict[str, set[str]]] = {}
     for rule in content.rules:
-        purposes = actions.setdefault((rule.role, rule.effect, rule.object), {})
+        purposes = actions.setdefault((rule.role, rule.effect, rule.row_filter, rule.object), {})
         purposes.setdefault(rule.action, set()).add(names.get(rule.purpose, rule.purpose))
-    grouped: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for (role, effect, obj), purposes in sorted(actions.items()):
+    grouped: dict[tuple[str, str, str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for (role, effect, row_filter, obj), purposes in sorted(actions.items()):
         same: dict[tuple[str, ...], list[str]] = {}
         for action, served in sorted(purposes.items()):
             same.setdefault(tuple(sorted(served)), []).append(action)
         for served_, acts in sorted(same.items()):
-            grouped.setdefault((role, effect, tuple(acts), served_), []).append(obj)
+            grouped.setdefault((role, effect, row_filter, tuple(acts), served_), []).append(obj)
     lines = ["# A [[rule]] stands for every combination of its objects, actions and purposes.\n"]
-    for (role, effect, acts_, served_), objects in sorted(grouped.items()):
+    for (role, effect, row_filter, acts_, served_), objects in sorted(grouped.items()):
         lines.append(f"\n[[rule]]\nrole = {_text(role)}\nobjects = {_list(objects)}\nactions = {_list(acts_)}\n")
         lines.append(f"purposes = {_list(served_)}\n")
         lines += [] if effect == "allow" else [f"effect = {_text(effect)}\n"]
+        lines += [f"row_filter = {_text(row_filter)}\n"] if row_filter else []
     return "".join(lines)

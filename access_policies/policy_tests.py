@@ -29,14 +29,14 @@ from .rules import Rule
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 Answer = Literal["allow", "deny", "masked"]
 
 _ANSWERS: Final = ("allow", "deny", "masked")
 _KEYS: Final = {"as", "action", "object", "purpose", "expect", "rule"}
-_RULE_KEYS: Final = {"role", "object", "action", "purpose", "effect"}
+_RULE_KEYS: Final = {"role", "object", "action", "purpose", "effect", "row_filter"}
 _MEND: Final = N_("Correct it there; what a test may hold is in docs/reference/policy-files.md.")
 
 
@@ -76,8 +76,10 @@ def run_policy_tests(folder: Path, fields: Mapping[str, str] | None = None) -> t
     if not cases:
         raise PolicyFileWrong(place=folder / "tests", detail="there is no [[case]] in it", mend=_MEND)
     parents = {role: frozenset(above) for role, above in content.roles.items()}
-    numbered = [Rule(number, *rule.row()) for number, rule in enumerate(content.rules, 1)]
-    snapshot = Snapshot("-", 0, parents, content.purposes, numbered, known)
+    numbered = [Rule(number, *rule.words()) for number, rule in enumerate(content.rules, 1)]
+    filters = {name: {one.object for one in numbered if one.row_filter == name} for name in _row_filters(numbered)}
+    declared = {name: frozenset(resources) for name, resources in filters.items()}  # as the guard has them
+    snapshot = Snapshot("-", 0, parents, content.purposes, numbered, known, declared)
     return tuple(_run(case, snapshot, numbered) for case in cases)
 
 
@@ -98,7 +100,11 @@ def _run(case: Case, snapshot: Snapshot, rules: list[Rule]) -> Outcome:
     columns = {} if deciding is None else asdict(deciding)
     wanted = _with_key(case.rule, snapshot)
     passed = got == case.expect and all(columns.get(name) == value for name, value in wanted.items())
-    return Outcome(case, got, "" if deciding is None else " ".join(deciding.row()), passed)
+    return Outcome(case, got, "" if deciding is None else " ".join(deciding.words()), passed)
+
+
+def _row_filters(rules: Iterable[Rule]) -> set[str]:
+    return {rule.row_filter for rule in rules if rule.row_filter}
 
 
 def _with_key(wanted: Mapping[str, str], snapshot: Snapshot) -> dict[str, str]:

@@ -271,6 +271,7 @@ def _bring_in(
         by=desk.operator,
         source=source,
         reason=reason,
+        row_filters=desk.guard.policies.row_filters if desk.guard_name else {},
     )
     with desk.transaction() as connection:
         new = plan.apply(connection, tenant, order)
