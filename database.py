@@ -37,6 +37,10 @@ TENANT_ID = String(64)
 PLATFORM = "platform"
 """The reserved tenant whose trail takes what happens before a tenant is known."""
 
+TENANT_SETTING = "amanah.tenant"
+SIGN_IN_SETTING = "amanah.sign_in"
+"""What the policies of row-level security read: whose the transaction is, and whether somebody is signing in."""
+
 _own: WeakSet[Engine] = WeakSet()
 
 version = Table(

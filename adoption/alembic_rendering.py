@@ -15,9 +15,9 @@ _WIDTH: Final = 84  # and four of indentation: what the strictest of formatters 
 
 
 def call(context: AutogenContext, name: str, table: str, columns: Any, facts: Mapping[str, Any]) -> str:
-    """The Python text of one operation; facts that are empty are left out."""
+    """The Python text of one operation; facts that are empty, and no columns, are left out."""
     prefix = context.opts.get("alembic_module_prefix") or "op."
-    said = [_text(context, table), _text(context, columns)]
+    said = [_text(context, one) for one in (table, columns) if one is not None]
     said += [f"{fact}={_text(context, value)}" for fact, value in facts.items() if value]
     short = f"{prefix}{name}({', '.join(said)})"
     if len(short) <= _WIDTH:
@@ -29,6 +29,8 @@ def _text(context: AutogenContext, value: Any) -> str:
     if isinstance(value, str):
         quoted = repr(value)
         return quoted if '"' in value or quoted.startswith('"') else f'"{quoted[1:-1]}"'
+    if isinstance(value, bool):
+        return str(value)
     if isinstance(value, list):
         return f"[{', '.join(_text(context, one) for one in value)}]"
     if isinstance(value, dict):

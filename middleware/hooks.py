@@ -26,6 +26,7 @@ from ..errors import (
     TableUndeclared,
 )
 from .access import Access, current, require
+from .binding import bind_dialect, demand_transaction, follow, forget
 from .compiler import GuardedCompiler, protect_dialect
 from .deciding import decide_once, decide_sign_in, for_sign_in, row_text, rows_of
 from .declared_sql import DeclaredSql, OpeningCursor, check_names, normal, report_of
@@ -67,6 +68,7 @@ class Gate:
         if event.contains(engine, "before_cursor_execute", self.before_cursor_execute):
             return
         self._protect_dialect(engine.dialect)
+        bind_dialect(engine.dialect)
         engine.hide_parameters = True
         event.listen(engine, "before_execute", self.before_execute, retval=True)
         event.listen(engine, "before_cursor_execute", self.wall_report, retval=True)
@@ -182,7 +184,8 @@ class Gate:
         context: Any,
         many: bool,  # noqa: FBT001
     ) -> None:
-        """No decision, no statement."""
+        """No decision, no statement. The transaction is the access's, whose statement it is."""
+        follow(connection, context)
         if context is not None and context.execution_options.get("amanah_internal") is INTERNAL:
             return
         if context in self._reports:
@@ -211,6 +214,7 @@ class Gate:
         access = require(next(iter(shape.tables.values())).resource)
         demand_tenant(access, shape.tables.values())
         check(shape, access)
+        demand_transaction(connection, shape.tables.values())
         if access.kind == "sign_in":
             decide_sign_in(access, shape)
         elif access.first_check(shape):
@@ -366,6 +370,7 @@ class Gate:
 
     def rollback_savepoint(self, connection: Connection, name: str, context: Any) -> None:
         """What was written since the savepoint was not."""
+        forget(connection)
         self._of(connection).undo(name)
 
     def release_savepoint(self, connection: Connection, name: str, context: Any) -> None:

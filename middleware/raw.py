@@ -28,6 +28,8 @@ _TOKEN = re.compile(
 )
 _WORD = re.compile(r"[^\W\d][\w$]*")
 _HARMLESS = re.compile(r"\s*(?:pragma|savepoint|release|begin|start|show)\b[^;]*;?\s*")
+_SETTING = re.compile(r"""amanah"?\s*\.\s*"?(?:tenant|sign_in)""")
+"""What row-level security goes by. A hurdle, not a wall: a name can be put together from pieces."""
 _RELATION_FOLLOWS = frozenset({"from", "join", "into", "update", "table", "only", "using"})
 _LISTS = frozenset({"from", "using", "update"})
 _FROM_ENDS = frozenset(
@@ -61,6 +63,8 @@ def check_raw(register: Register, text: str, *, fragment: bool) -> None:
         if own := next((word for word in _WORD.findall(folded) if word.startswith("amanah_")), None):
             refuse(RawSqlRefused(name=own))
         return
+    if found := _SETTING.search(folded):
+        refuse(RawSqlRefused(name=found.group()))
     if "u&" in folded:
         refuse(RawSqlRefused(name="U&"))
     for word in _WORD.findall(folded):

@@ -245,6 +245,23 @@ def worlds() -> None:
 
 
 @pytest.fixture
+def second_wall(filled_books: None, worlds: None, postgres_database: str, tmp_path: Path) -> Iterator[Any]:
+    """`books` behind row-level security, reached by a role that it holds (``tests/second_wall_world.py``)."""
+    made = _world("second_wall_world").build(postgres_database, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def second_wall_via(filled_shop: None, worlds: None, postgres_database: str, tmp_path: Path) -> Iterator[Any]:
+    """`shop` behind row-level security, reached by a role that it holds."""
+    _world("via_world")
+    made = _world("second_wall_world").build(postgres_database, tmp_path, "via_world")
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def shop(filled_shop: None, worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
     """The SQL gate around tables that belong to their tenant by a parent (``tests/via_world.py``)."""
     made = _world("via_world").build(database_url, tmp_path, filled=True)
