@@ -971,6 +971,15 @@ class TablesHeld(MigrationStopped):
     remedy = N_("End what runs for so long, a report or a backup, and migrate again.")
 
 
+class RowsHidden(MigrationStopped):
+    """PostgreSQL hides rows of other tenants from a role that has to see all of them."""
+
+    code = "rows-hidden"
+    what = N_("Nothing was done: it would have reached a part of the rows only.")
+    why = N_("Row-level security holds the database role by which this command connects to one tenant's rows.")
+    remedy = N_("Set AMANAH_OWNER_URL to the URL of a role with BYPASSRLS, for commands and migrations only.")
+
+
 class RowsNotSealed(MigrationStopped):
     """Rows have a plain value and no sealed one."""
 

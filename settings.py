@@ -37,6 +37,9 @@ class Settings:
     ``erasures``: the ledger of erasures, a file outside the database; default: beside the folder of checkpoints.
     ``backup_retention_days``: how long backups of the database are kept. ``epoch_days``: how old the key gets under
     which the secrets of persons are wrapped.
+
+    ``owner_url``: by which commands that work on the rows of all tenants reach the guarded database, as a role that
+    row-level security does not hold; default: ``AMANAH_OWNER_URL``.
     """
 
     key_file: Path
@@ -56,6 +59,7 @@ class Settings:
     erasures: Path | None = None
     backup_retention_days: int = 35
     epoch_days: int = 30
+    owner_url: str = field(default_factory=lambda: os.environ.get("AMANAH_OWNER_URL", ""), repr=False)
 
     @property
     def erasure_ledger(self) -> Path:
@@ -74,8 +78,8 @@ class Settings:
 
         ``AMANAH_KEY_PROVIDER`` says who keeps the keys, and further variables where (docs/reference/settings.md).
         ``AMANAH_ERASURES`` is the ledger of erasures; ``AMANAH_BACKUP_RETENTION_DAYS`` and ``AMANAH_EPOCH_DAYS`` are
-        numbers of days. ``AMANAH_TRUSTED_PROXIES`` and ``AMANAH_HOSTS`` are lists with commas. Raises
-        `ConfigurationError` for a path that is not said and a provider that there is not.
+        numbers of days. ``AMANAH_OWNER_URL`` is for commands. ``AMANAH_TRUSTED_PROXIES`` and ``AMANAH_HOSTS`` are lists
+        with commas. Raises `ConfigurationError` for a path that is not said and a provider that there is not.
         """
         given = os.environ if environment is None else environment
         base = given.get("AMANAH_STATE")
@@ -112,6 +116,7 @@ class Settings:
             erasures=Path(given["AMANAH_ERASURES"]) if given.get("AMANAH_ERASURES") else None,
             backup_retention_days=_days(given, "AMANAH_BACKUP_RETENTION_DAYS", 35),
             epoch_days=_days(given, "AMANAH_EPOCH_DAYS", 30),
+            owner_url=given.get("AMANAH_OWNER_URL", ""),
         )
 
 

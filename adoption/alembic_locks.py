@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from ..errors import TablesHeld
+from .alembic_rendering import IMPORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ class LockedTables(MigrateOperation):
 
 @renderers.dispatch_for(LockedTables)
 def _render(context: AutogenContext, step: LockedTables) -> str:
-    context.imports.add("import amanah.operations  # noqa: F401 - gives op the steps of sealing")
+    context.imports.add(IMPORT)
     names = ", ".join(f'"{name}"' for name in step.tables)
     return f"{context.opts.get('alembic_module_prefix') or 'op.'}lock_tables([{names}])"
 

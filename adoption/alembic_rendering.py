@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from alembic.autogenerate.api import AutogenContext
 
+IMPORT: Final = "import amanah.operations  # noqa: F401 - gives op Amanah's operations"
 _WIDTH: Final = 84  # and four of indentation: what the strictest of formatters leaves alone
 
 

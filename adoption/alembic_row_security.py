@@ -13,7 +13,7 @@ from alembic.operations import MigrateOperation, Operations
 
 from ..errors import ConfigurationError
 from ..middleware.row_security import SIGN_IN_POLICY, TENANT_POLICY, RowSecurity
-from .alembic_rendering import call
+from .alembic_rendering import IMPORT, call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +123,7 @@ def _wall(
 
 @renderers.dispatch_for(RowSecurityStep)
 def _render(context: AutogenContext, step: RowSecurityStep) -> str:
-    context.imports.add("import amanah.operations  # noqa: F401 - gives op the steps of row security")
+    context.imports.add(IMPORT)
     return call(context, step.to_diff_tuple()[0], step.table, None, step.facts())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from alembic.autogenerate import renderers
 from alembic.operations import MigrateOperation
 
-from .alembic_rendering import call
+from .alembic_rendering import IMPORT, call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,5 +53,5 @@ def lists(named: Mapping[str, Sequence[str] | str]) -> dict[str, Any]:
 
 @renderers.dispatch_for(SealingStep)
 def _render(context: AutogenContext, step: SealingStep) -> str:
-    context.imports.add("import amanah.operations  # noqa: F401 - gives op the steps of sealing")
+    context.imports.add(IMPORT)
     return call(context, step.names[step.back], step.table, step.said(), step.facts())

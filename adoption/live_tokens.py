@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import inspect, literal, select
@@ -9,15 +10,16 @@ from sqlalchemy import inspect, literal, select
 from ..database import PLATFORM
 from ..encryption.cipher import slot_of
 from ..encryption.index_keys import versions_read
-from ..errors import TenantCrossed
+from ..errors import RowsHidden, TenantCrossed
 from ..middleware.checks_of_installation import TOKENS_LACKING
 from .sealing_tables import Stored
+from .sealing_targets import engine_for
 from .search_tokens import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sqlalchemy import Connection, Inspector
+    from sqlalchemy import Connection, Engine, Inspector
 
     from ..guard import Guard
     from ..middleware.fields import Protected
@@ -30,15 +32,21 @@ _AT_ONCE: Final = 1_000
 def live_tokens(guard: Guard) -> Iterator[Finding]:
     """Each column that is searched by its tokens and has a value without one in the slot that its searches read.
 
-    The first such row ends the look, and nothing is opened. What is not in the database is told elsewhere.
+    The first such row ends the look, and nothing is opened. What is not in the database is told elsewhere, and so is
+    that rows are hidden from the role by which the doctor looks.
     """
+    with suppress(RowsHidden), engine_for(guard) as engine:
+        yield from _lacking(guard, engine)
+
+
+def _lacking(guard: Guard, engine: Engine) -> Iterator[Finding]:
     searched = [one for one in guard.register.fields.values() if one.search and one.sealed]
-    inspector = inspect(guard.engine)
-    with guard.engine.connect() as connection:
+    inspector = inspect(engine)
+    with engine.connect() as connection:
         slots = {owner: slot_of(version) for owner, version in versions_read(connection).items()}
         for one in sorted(searched, key=lambda field: field.name):
             read = dict.fromkeys(slots, slots[PLATFORM]) if one.platform and PLATFORM in slots else slots
-            stored = Stored(one.table, [one], guard.engine.dialect)
+            stored = Stored(one.table, [one], engine.dialect)
             if _there(inspector, one.table, {one.sealed_column, *one.index_columns}) and _lacks(
                 connection, stored, read
             ):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
     from alembic.script import Script
 
+    from .alembic_row_security import RowSecurityStep
     from .alembic_step import SealingStep
 
 
@@ -42,7 +43,7 @@ class Place:
     version_path: str | None = None
 
 
-def write(place: Place, steps: Sequence[SealingStep], message: str) -> Path:
+def write(place: Place, steps: Sequence[SealingStep | RowSecurityStep], message: str) -> Path:
     """Write the migration and return its file. Raises `ConfigurationError` with what Alembic says."""
     if not place.config.is_file():
         raise ConfigurationError(detail=f"there is no file {place.config}; name your Alembic's with --alembic")

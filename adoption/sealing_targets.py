@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
 
-from ..database import own_engine
-from ..errors import InvalidInput, NothingToSeal, SealingStepWrong, SiblingsMissing
+from ..database import own_engine, own_url
+from ..errors import (
+    ConfigurationError,
+    InvalidInput,
+    NothingToSeal,
+    RowsHidden,
+    SealingStepWrong,
+    SiblingsMissing,
+)
+from ..i18n import N_
+from ..middleware.binding import see_all
+from ..middleware.engines import place_of
 from .sealing_tables import Stored
 
 if TYPE_CHECKING:
@@ -19,6 +30,9 @@ if TYPE_CHECKING:
     from ..guard import Guard
     from ..middleware.fields import Field, Protected
     from ..middleware.siblings import Step
+
+_HELD: Final = "42501"
+"""SQLSTATE insufficient_privilege, PostgreSQL's appendix A."""
 
 
 def chosen(guard: Guard, names: Sequence[str], steps: Sequence[Step]) -> list[Field]:
@@ -79,12 +93,25 @@ def _step(field: Field) -> str:
 
 @contextmanager
 def engine_for(guard: Guard) -> Iterator[Engine]:
-    """An engine of Amanah's own on the application's database; what goes through it meets no gate."""
+    """An engine of Amanah's own on the application's database; what goes through it meets no gate.
+
+    By the URL of ``AMANAH_OWNER_URL`` where there is one. Raises `RowsHidden` where the role does not see the rows
+    of all tenants, and `ConfigurationError` for a URL that leads elsewhere.
+    """
     url = guard.engine.url
+    if guard.settings.owner_url:
+        url = own_url(guard.settings.owner_url)
+        if place_of(url) != place_of(guard.engine.url):
+            raise ConfigurationError(detail=N_("AMANAH_OWNER_URL leads to another database than the guard's engine"))
     isolation = {} if url.get_backend_name() == "sqlite" else {"isolation_level": "READ COMMITTED"}
     engine = own_engine(url, **isolation)
+    see_all(engine.dialect)
     try:
         yield engine
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _HELD and "row-level security" in str(error.orig):
+            raise RowsHidden from error
+        raise
     finally:
         engine.dispose()
 

@@ -1,19 +1,22 @@
-"""``amanah revision``: write the next step of sealing into the application's own migrations."""
+"""``amanah revision``: write the next step of sealing, or the second wall, into the application's own migrations."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from ..adoption.revision import Migration, due
+from ..adoption.revision import due
 from ..adoption.revision_file import Place, write
+from ..adoption.row_security import walls_due
 from ..i18n import N_
 from .places import reaching
 
 if TYPE_CHECKING:
     from .desk import Desk
+
+Step: TypeAlias = Literal["add", "read", "release", "drop", "walls"]
 
 _NEXT = {
     "add": N_('Next: migrate, deploy sealing="write_both", and run: amanah encrypt'),
@@ -25,7 +28,7 @@ _NEXT = {
 
 def revision(
     ctx: typer.Context,
-    step: Annotated[Migration, typer.Argument(help="add, read, release or drop.")],
+    step: Annotated[Step, typer.Argument(help="add, read, release, drop; or walls.")],
     columns: Annotated[
         list[str] | None,
         typer.Argument(metavar="[TABLE|TABLE.COLUMN]…", help="Default: all that are due."),
@@ -40,14 +43,25 @@ def revision(
 ) -> None:
     """Write a migration for the next step of columns that are declared with sealing=, into your own Alembic's folder.
 
+    Or, as walls, for row-level security of PostgreSQL on tables that have none, or another than declared.
+
     It is written for the database as it is now: let the migrations before it run first.
     """
     desk: Desk = ctx.obj
     guard = desk.guard
+    place = Place(alembic, section, head, splice, branch_label, version_path)
+    if step == "walls":
+        with reaching(guard.engine.url):
+            walls = walls_due(guard, columns or ())
+        desk.say(N_("Written: {path}"), path=write(place, walls, message or "row-level security"))
+        for wall in walls:
+            desk.say("{step}: {table}", step="enable_row_security", table=wall.table)
+        desk.say(N_("Next: migrate, and run: amanah doctor --production"))
+        return
     with reaching(guard.engine.url):
         steps = due(guard, step, columns or ())
     name = message or f"seal {', '.join(one.table for one in steps)}: {step}"
-    path = write(Place(alembic, section, head, splice, branch_label, version_path), steps, name)
+    path = write(place, steps, name)
     desk.say(N_("Written: {path}"), path=path)
     for one in steps:
         desk.say("{step}: {columns}", step=one.names[0], columns=", ".join(f"{one.table}.{c}" for c in one.columns))

@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from anyio import to_thread
-from sqlalchemy import Column, Enum, Integer, String, Uuid, literal, select
+from sqlalchemy import Column, Enum, Integer, String, Uuid, literal, select, text
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
+from ..database import SIGN_IN_SETTING
 from ..errors import BodyTooLarge, ConfigurationError, DeclarationError, OwnerUnknown, TenantForeign, Unavailable
 from .access import Actor
 from .identify import Identity, waited_for
@@ -171,6 +172,10 @@ class _Lookup:
             raise DeclarationError(detail=f"owner={name!r} of a callback is personal: take a number of the row itself")
         if not isinstance(column.type, Integer | String | Uuid) or isinstance(column.type, Enum):
             raise DeclarationError(detail=f"owner={name!r} of a callback is neither text nor number nor UUID")
+        owner: Protected | None = table
+        while owner is not None:
+            owner.looked_up = True
+            owner = owner.via.parent if owner.via is not None else None
         return cls(column, _tenants(table))
 
     def tenant(self, engine: Engine, value: str | int) -> str | None:
@@ -179,6 +184,8 @@ class _Lookup:
         try:
             wanted = value if isinstance(value, kind) else kind(str(value))
             with engine.connect() as connection:
+                if engine.dialect.name == "postgresql":  # row-level security asks who looks, as it asks at sign-in
+                    connection.execute(text(f"SET LOCAL {SIGN_IN_SETTING} = 'on'"))
                 found = connection.scalars(self.statement.where(self.column == wanted)).all()
         except (ValueError, OverflowError, DataError):
             return None  # no value that this column could have

@@ -229,6 +229,39 @@ PLAIN_LEFT: Final = Check(
     N_("Run: amanah encrypt"),
 )
 
+# -- the second wall ---------------------------------------------------------------------------------------------------
+
+ROWS_UNWALLED: Final = Check(
+    "AMN-D053",
+    "warning",
+    "database",
+    N_("PostgreSQL does not hold this table's rows apart: work that goes round the guard sees every tenant's."),
+    N_('Add op.enable_row_security("{subject}", …) in a migration; amanah revision walls writes it.'),
+    production=True,
+)
+POLICY_DIFFERS: Final = Check(
+    "AMN-D054",
+    "error",
+    "database",
+    N_("Row-level security is on, and its policies are not those of the declarations ({policies})."),
+    N_("Run op.enable_row_security anew in a migration, and drop policies that are not Amanah's."),
+)
+TENANT_UNINDEXED: Final = Check(
+    "AMN-D055",
+    "info",
+    "database",
+    N_("No index begins with the tenant's column {column}: each query of a tenant reads all tenants' rows."),
+    N_("Add an index on {subject} ({column}, …) in a migration."),
+)
+COMMANDS_HELD: Final = Check(
+    "AMN-D056",
+    "info",
+    "database",
+    N_("Row-level security holds this role: commands that work on the rows of all tenants are refused."),
+    N_("Where amanah encrypt, keys or subjects are run, set AMANAH_OWNER_URL to a role with BYPASSRLS."),
+    production=True,
+)
+
 # -- what the layers above look at -------------------------------------------------------------------------------------
 
 TOKENS_LACKING: Final = Check(

@@ -180,6 +180,8 @@ class Protected:
     fixed: str | None = None
     has_children: bool = False
     """Rows of other tables belong to their tenant by a row of this one."""
+    looked_up: bool = False
+    """A callback's owner is found by its rows, before a tenant is known."""
     sealed_rows: SealedRows | None = None
     """The seal of its rows."""
     _last: Row | None = None

@@ -40,6 +40,7 @@ from .checks_of_installation import (
 )
 from .engines import unprotected
 from .live_keys import is_elsewhere, live_conflicts, live_parents
+from .live_row_security import live_row_security
 from .live_steps import live_steps
 from .live_tables import live_tables
 
@@ -85,6 +86,7 @@ def installation(register: Register, metadata: MetaData, place: Installation) ->
     yield from live_steps(register, place.engine)
     yield from _fixed_tenant(register, place.engine)
     yield from _role(place.engine)
+    yield from live_row_security(register, place.engine, commands_pass=bool(place.settings.owner_url))
     yield from _trail(place)
 
 

@@ -34,7 +34,7 @@ def live_parents(register: Register, engine: Engine) -> Iterator[Finding]:
         column = f"{table.name}.{table.via.column}"
         if not _bound(inspector, table, table.via.column, table.via.parent.name):
             yield VIA_UNBOUND(column, parent=table.via.parent.name)
-        if not _indexed(inspector, table, table.via.column):
+        if not is_indexed(inspector, table, table.via.column):
             yield VIA_UNINDEXED(column, table=table.name, column=table.via.column)
 
 
@@ -43,7 +43,7 @@ def _bound(inspector: Inspector, table: Protected, column: str, parent: str) -> 
     return any(one["constrained_columns"] == [column] and one["referred_table"] == parent for one in keys)
 
 
-def _indexed(inspector: Inspector, table: Protected, column: str) -> bool:
+def is_indexed(inspector: Inspector, table: Protected, column: str) -> bool:
     """Whether some index begins with it."""
     name, schema = table.name, table.table.schema
     firsts = {
@@ -76,4 +76,4 @@ def is_elsewhere(url: URL) -> bool:
     return first not in _HERE and not str(first).startswith("/")
 
 
-__all__ = ["is_elsewhere", "live_conflicts", "live_parents"]
+__all__ = ["is_elsewhere", "is_indexed", "live_conflicts", "live_parents"]

@@ -36,7 +36,7 @@ class RowSecurity:
     """Whose the rows of a table are. Either ``tenant``, the column that says it, or ``fixed``, the one tenant.
 
     ``via``: the way to the table with that column, each step "column → parent.key". ``kind``: the column's type; None
-    for text. ``sign_in``: an access that signs somebody in sees all rows.
+    for text. ``sign_in``: an access that signs somebody in sees all rows, and so does the look for a callback's owner.
     """
 
     table: str
@@ -97,7 +97,7 @@ def row_security(table: Protected) -> RowSecurity:
         kind=None if isinstance(kind, String) else kind,
         via=tuple(via),
         fixed=owner.fixed,
-        sign_in=table.sign_in,
+        sign_in=table.sign_in or table.looked_up,
         schema=table.table.schema,
     )
 

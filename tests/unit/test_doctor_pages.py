@@ -22,7 +22,10 @@ SOURCES = [path for path in (ROOT / "middleware").glob("*.py") if not path.name.
 SOURCES += [ROOT / f"{name}.py" for name in ABOVE]
 TESTS = [
     (ROOT / "tests" / "unit" / name).with_name(f"test_{name.rpartition('/')[2]}.py")
-    for name in (*(f"middleware/{one}" for one in ("doctor", "live_keys", "live_tables", "silences")), *ABOVE)
+    for name in (
+        *(f"middleware/{one}" for one in ("doctor", "live_keys", "live_row_security", "live_tables", "silences")),
+        *ABOVE,
+    )
 ]
 
 every_check = pytest.mark.parametrize("check", CHECKS.values(), ids=list(CHECKS))
