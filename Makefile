@@ -42,6 +42,9 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 	@command -v softhsm2-util >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends softhsm2 \
 	  >/dev/null; } || echo "SoftHSM2 is not here: the tests of PKCS#11 are skipped (on Debian: apt-get install softhsm2)"
+	@PATH=$$PATH:/usr/sbin command -v pgbouncer >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends pgbouncer \
+	  >/dev/null; } || echo "PgBouncer is not here: the tests of it are skipped (on Debian: apt-get install pgbouncer)"
 	@touch $@
 
 # -- using it ----------------------------------------------------------------------------------------------------------

@@ -253,6 +253,13 @@ def second_wall(filled_books: None, worlds: None, postgres_database: str, tmp_pa
 
 
 @pytest.fixture
+def pooled_url(second_wall: Any) -> Iterator[str]:
+    """The database of `second_wall` by way of a PgBouncer in transaction mode (``tests/pgbouncer_world.py``)."""
+    with _world("pgbouncer_world").pooled(second_wall.url) as url:
+        yield url
+
+
+@pytest.fixture
 def second_wall_via(filled_shop: None, worlds: None, postgres_database: str, tmp_path: Path) -> Iterator[Any]:
     """`shop` behind row-level security, reached by a role that it holds."""
     _world("via_world")

@@ -44,6 +44,7 @@ class Builder:
         self._postgres_url = postgres_url
         self._connection: psycopg.Connection | None = None
         self._templates: dict[str, Any] = {}
+        self._role = f"iconix_{uuid.uuid4().hex}"
 
     def _postgres(self) -> tuple[str, psycopg.Connection]:
         """The server's URL and a superuser's connection of our own, which outlives the fixtures of the tests."""
@@ -60,7 +61,7 @@ class Builder:
         folder = self.folder / uuid.uuid4().hex
         house_module.copy_files(template.folder, folder)
         with self._copy_of(kind, template, folder) as url:
-            house = house_module.House(url, folder)
+            house = house_module.House(url, folder, None if kind == "sqlite" else self._as_role(url))
             try:
                 yield house
             finally:
@@ -98,8 +99,22 @@ class Builder:
         state = str(folder / "amanah")
         done = house_module.run("iconix.install", url, "--state", state, "--rows", str(house_module.ROWS))
         assert done.returncode == 0, done.stderr
+        if kind == "postgresql":
+            self._let_in(url)
         self._templates[kind] = house_module.House(url, folder)
         return self._templates[kind]
+
+    def _let_in(self, url: str) -> None:
+        """Make the role as which the server connects: no superuser, owner of nothing; copies keep its rights."""
+        owner = sa.create_engine(url, poolclass=sa.NullPool)
+        with owner.begin() as connection:
+            connection.exec_driver_sql(f"CREATE ROLE {self._role} LOGIN PASSWORD '{self._role}'")
+            for things in ("TABLES", "SEQUENCES"):
+                connection.exec_driver_sql(f"GRANT ALL ON ALL {things} IN SCHEMA public TO {self._role}")
+
+    def _as_role(self, url: str) -> str:
+        named = make_url(url).set(username=self._role, password=self._role)
+        return named.render_as_string(hide_password=False)
 
     def close(self) -> None:
         """Drop the template on PostgreSQL; files are the temporary folder's business."""
@@ -108,6 +123,7 @@ class Builder:
         if "postgresql" in self._templates:
             name = make_url(self._templates["postgresql"].url).database
             self._connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode("ascii"))
+            self._connection.execute(f"DROP ROLE {self._role}".encode("ascii"))
         self._connection.close()
 
 

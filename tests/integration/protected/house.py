@@ -100,10 +100,14 @@ class Answer:
 
 @dataclass
 class House:
-    """An installation. ``url`` is the application's database, ``folder`` holds the keys and what the server says."""
+    """An installation. ``url`` is the application's database, ``folder`` holds the keys and what the server says.
+
+    ``role_url``: by which the server connects, as a role that row-level security holds; on SQLite there is none.
+    """
 
     url: str
     folder: Path
+    role_url: str | None = None
     tokens: dict[str, str] = field(default_factory=dict)
     _engines: list[Engine] = field(default_factory=list)
 
@@ -138,7 +142,7 @@ class House:
         return sorted(self.folder.glob("iconix*.db*"))
 
     def environment(self) -> dict[str, str]:
-        return environment(self.folder, self.url)
+        return environment(self.folder, self.role_url or self.url)
 
     def rows(self, sql: str, **values: Any) -> list[Any]:
         """What a statement gives that goes past all gates."""
