@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from ..adoption.sealing_targets import engine_for
 from ..errors import InvalidInput
 from ..i18n import N_
 from ..tenants.names import check_member, check_tenant, check_text
@@ -41,7 +42,7 @@ def read_companies(guard: Guard, table: str, columns: dict[str, str | None]) -> 
         raise InvalidInput(detail=f"the application has no table {table!r:.80}")
     picked = {what: _column(guard, found, name) for what, name in columns.items() if name is not None}
     try:
-        with guard.engine.connect() as connection:
+        with engine_for(guard) as engine, engine.connect() as connection:
             rows = connection.execute(select(*picked.values()).order_by(picked["id"])).all()
     except (OperationalError, ProgrammingError) as error:
         raise InvalidInput(detail=f"the table {table} cannot be read; are its migrations done?") from error

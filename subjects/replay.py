@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, or_, select
 
 from ..adoption.sealing_tables import Stored
+from ..adoption.sealing_targets import engine_for
 from ..encryption.models import KEK
 from ..encryption.models import key as key_table
 from ..encryption.models import subject as subject_table
@@ -74,8 +75,11 @@ def _left(guard: Guard, connection: Connection, erasure: Erasure) -> bool:
 
 
 def replay(guard: Guard, *, operator: str) -> Iterator[tuple[Erasure, Certificate | None]]:
-    """Carry them out, one by one; None for an erasure whose tenant is not in this database (any more)."""
-    with guard.engine.connect() as connection:
+    """Carry them out, one by one; None for an erasure whose tenant is not in this database (any more).
+
+    Raises `RowsHidden` where that cannot be told.
+    """
+    with engine_for(guard) as engine, engine.connect() as connection:
         waiting = outstanding(guard, connection)
     for erasure in waiting:
         try:

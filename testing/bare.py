@@ -30,7 +30,8 @@ class Bare:
 
     def __init__(self, guard: Guard) -> None:
         """Nothing is asked of the database yet."""
-        self._engine = create_engine(own_url(guard.engine.url), hide_parameters=True, pool_size=1)
+        url = own_url(guard.settings.owner_url or guard.engine.url)
+        self._engine = create_engine(url, hide_parameters=True, pool_size=1)
 
     @property
     def dialect(self) -> str:

@@ -58,6 +58,9 @@ def test_a_setting_left_on_a_pooled_connection_does_not_count(second_wall: Any) 
     In the transaction of a bare engine it does count: who runs SQL of his own there says whose he is.
     """
     world = second_wall.world
+    with world.session("b") as session:
+        session.add(world.m.Account(email="tono@example.com", secret="x"))
+        session.commit()
     poisoned = world.engine.raw_connection()
     raw = poisoned.dbapi_connection
     raw.execute("SET amanah.tenant = 'b'")
@@ -72,6 +75,7 @@ def test_a_setting_left_on_a_pooled_connection_does_not_count(second_wall: Any) 
             cursor = connection.connection.cursor()
             found = cursor.execute("SELECT DISTINCT tenant_id FROM customer").fetchall()
             assert [row[0] for row in found] == expected
+            assert cursor.execute("SELECT * FROM account").fetchall() == []
     with world.plain.connect() as connection:
         connection.execute(text("SET LOCAL amanah.tenant = 'b'"))
         assert connection.execute(text("SELECT id FROM customer")).scalars().all() == ["tono"]

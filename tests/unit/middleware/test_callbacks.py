@@ -148,3 +148,15 @@ async def test_a_body_that_breaks_off_is_nobodys():
     body = Body(receiving(*sent)[0])
     assert await body.read(10) is None
     assert [await body.receive() for _ in sent] == sent
+
+
+@pytest.mark.anyio
+@pytest.mark.postgresql
+async def test_the_owner_is_found_behind_row_level_security(second_wall):
+    """By the policy for who signs in, which the way to an owner has; without it nobody is found."""
+    with pytest.raises(OwnerUnknown):
+        await who(second_wall.world, "their-invoice", "invoice.id")
+    with second_wall.without_policies():  # made anew, now that a callback names the table
+        pass
+    assert await who(second_wall.world, "their-invoice", "invoice.id") == account("b")
+    assert second_wall.world.stored("SELECT * FROM invoice") == []
