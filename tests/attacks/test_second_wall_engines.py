@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -68,10 +69,9 @@ def test_a_setting_left_on_a_pooled_connection_does_not_count(second_wall: Any) 
     raw.commit()
     poisoned.close()
     for access, expected in ((True, ["a"]), (False, [])):
-        opened = world.access() if access else world.engine.connect()  # something to enter
-        with opened, world.engine.connect() as connection:
+        with world.access() if access else nullcontext(), world.engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
-            assert connection.connection.dbapi_connection is raw or not access
+            assert connection.connection.dbapi_connection is raw
             cursor = connection.connection.cursor()
             found = cursor.execute("SELECT DISTINCT tenant_id FROM customer").fetchall()
             assert [row[0] for row in found] == expected
