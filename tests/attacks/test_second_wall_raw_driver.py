@@ -86,3 +86,12 @@ def test_by_parents_a_raw_cursor_meets_its_tenant_only(second_wall_via: Any) -> 
             cursor.execute("INSERT INTO line (order_id, product, quantity) VALUES (20, 'gold', 1)")
     with second_wall_via.above.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM sticker")).scalar() == 4
+
+
+def test_nobody_is_no_error_where_a_tenant_is_a_number(second_wall_via: Any) -> None:
+    """Without an access there is no row, and nothing that cannot be cast."""
+    with second_wall_via.world.engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+        cursor = connection.connection.cursor()
+        for table in ("company", '"order"', "line", "sticker"):
+            assert cursor.execute(f"SELECT * FROM {table}").fetchall() == [], table
