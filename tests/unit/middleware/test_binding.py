@@ -94,10 +94,11 @@ def test_sign_in_meets_the_rows_of_the_tables_named_for_it(second_wall: Any, cus
 
 
 def test_two_phases(second_wall: Any) -> None:
-    """The driver begins by itself there; the transaction is bound before the first statement."""
+    """The driver begins by itself there; the transaction is bound all the same."""
     world, m = second_wall.world, second_wall.world.m
     with world.access("b"), world.engine.connect() as connection:
         transaction = connection.begin_twophase()
+        assert whose(connection) == ("b", "")
         assert [row.id for row in connection.execute(select(m.Customer))] == ["tono"]
         assert whose(connection) == ("b", "")
         transaction.rollback()
