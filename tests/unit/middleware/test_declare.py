@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from amanah.errors import DeclarationError
 from amanah.middleware.declare import build, declare, shared
@@ -340,7 +340,7 @@ def test_mappers_that_are_in_use_cannot_be_changed() -> None:
         id: Mapped[str] = mapped_column(String(36), primary_key=True)
         name: Mapped[str] = mapped_column(String(40))
 
-    configure_mappers()
+    Base.registry.configure()
     with pytest.raises(DeclarationError):
         build(Base.metadata, [declare("late", columns={"name": Personal(category="user.name")})], "tenant_id")
 
