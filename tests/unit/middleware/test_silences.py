@@ -85,8 +85,9 @@ def test_a_silence_of_what_was_not_looked_for_may_have_its_use():
 
 
 def test_what_the_doctor_is_sure_of_and_must_not_stay_cannot_be_silenced():
-    """Of errors only those in which it can be wrong (a name misled it, no request reaches the engine,
-    a policy of one's own is stricter).
+    """Of errors only those in which it can be wrong.
+
+    A name misled it, no request reaches the engine, a policy of one's own is stricter.
 
     Of the rest all but keys, trail and to-dos.
     """
