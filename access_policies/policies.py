@@ -166,10 +166,6 @@ class Policies:
         parents = register.read_parents(connection, tenant_id)
         return closure({name}, parents) if name in parents else frozenset()
 
-    def has_role(self, connection: Connection, tenant_id: str, name: str) -> bool:
-        """Whether the tenant's policy knows this role."""
-        return name in register.read_parents(connection, tenant_id)
-
     def add_purpose(
         self,
         connection: Connection,

@@ -213,8 +213,8 @@ def test_a_template_is_installed_once(own_database):
     with own_database.begin() as connection:
         bump(connection, "toko")
         policies.install(connection, "toko", "trading")
-        assert policies.has_role(connection, "toko", "cashier")
-        assert not policies.has_role(connection, "toko", "doctor")
+        assert policies.closure(connection, "toko", "cashier")
+        assert not policies.closure(connection, "toko", "doctor")
         with pytest.raises(InvalidInput, match="already"):
             policies.install(connection, "toko", "clinic")
 
