@@ -19,6 +19,7 @@ from sqlalchemy.pool import QueuePool
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
+    from sqlalchemy.exc import DBAPIError
 
 _NAMES = {
     "ix": "ix_%(column_0_label)s",
@@ -111,6 +112,15 @@ def own_engine(url: str | URL, **options: Any) -> Engine:
         return connection
 
     return _remembered(create_engine(own, creator=connect, poolclass=QueuePool, **options))
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """PostgreSQL's code of what went wrong, by whatever driver; None where there is none.
+
+    To be preferred to SQLAlchemy's classes of errors: what is an OperationalError by psycopg is a plain DBAPIError
+    by asyncpg.
+    """
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
 
 
 def is_own(engine: Engine) -> bool:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from alembic.autogenerate import renderers
 from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
+from ..database import sqlstate
 from ..errors import TablesHeld
 from .alembic_rendering import IMPORT
 
@@ -27,6 +28,8 @@ _PATIENCE: Final = 60.0
 _QUEUE: Final = "100ms"
 """How long others stand behind the migration while it waits for one table; far below PostgreSQL's deadlock_timeout."""
 _PAUSE: Final = 0.05
+_HELD: Final = ("55P03", "40P01")
+"""SQLSTATE of a lock that was not to be had in time, or not at all: a deadlock. PostgreSQL's appendix A."""
 
 
 @Operations.register_operation("lock_tables")
@@ -81,8 +84,10 @@ def lock_tables(operations: Operations, step: LockedTables) -> None:
             connection.execute(setting, {"value": _QUEUE})
             connection.execute(text(take.replace(":", "\\:")))
             connection.execute(setting, {"value": waited})
-        except OperationalError:
+        except DBAPIError as error:  # by asyncpg, no OperationalError
             savepoint.rollback()
+            if sqlstate(error) not in _HELD:
+                raise
             if time.monotonic() > patience:
                 raise TablesHeld(table=", ".join(step.tables)) from None
             time.sleep(_PAUSE)

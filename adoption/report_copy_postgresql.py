@@ -10,7 +10,7 @@ run.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 from uuid import uuid4
 
 from sqlalchemy import MetaData, Table, create_engine, text
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema, DropSchema, DropTable
 
+from ..database import sqlstate
 from ..errors import CopyBusy, CopyFailed, CopyPlaceAway, CopyPlaceTaken
 from .report_copy_place import Target, checked_schema, demand_ours
 
@@ -97,7 +98,7 @@ class PostgresqlPlace:
             engine.dispose()
 
     def _tell(self, error: DBAPIError) -> NoReturn:
-        state: Any = getattr(error.orig, "sqlstate", None)
+        state = sqlstate(error)
         if state == _LOCKED:
             raise CopyBusy(place=self.name) from None
         if state == _DEPENDED_ON:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
-from ..database import own_engine, own_url
+from ..database import own_engine, own_url, sqlstate
 from ..errors import (
     ConfigurationError,
     InvalidInput,
@@ -109,7 +109,7 @@ def engine_for(guard: Guard) -> Iterator[Engine]:
     try:
         yield engine
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == _HELD and "row-level security" in str(error.orig):
+        if sqlstate(error) == _HELD and "row-level security" in str(error.orig):
             raise RowsHidden from error
         raise
     finally:

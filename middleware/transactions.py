@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
+from ..database import sqlstate
 from ..errors import (
     AmanahError,
     DatabaseNotMigrated,
@@ -24,8 +25,7 @@ def cannot_stage(error: BaseException) -> AmanahError | None:
     """What to call it where the staging table is missing or closed to us; None for what a repetition may mend."""
     if not isinstance(error, DBAPIError):
         return None
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    if state == _UNDEFINED_TABLE or "no such table" in str(error.orig):
+    if sqlstate(error) == _UNDEFINED_TABLE or "no such table" in str(error.orig):
         return DatabaseNotMigrated()
     return TrailUnavailable() if isinstance(error, ProgrammingError) else None
 
