@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import importlib
 import importlib.util
 import os
@@ -26,7 +27,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
-from amanah import database
+from amanah import database, migrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the folder through which the processes of this run find their one PostgreSQL."""
     if not hasattr(config, "workerinput"):
         os.environ[SHARED] = tempfile.mkdtemp(prefix="amanah-tests-")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end of the run: no collection of garbage has to look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -347,6 +354,10 @@ def _own_tables(url: str, _folder: Path) -> None:
         engine.dispose()
 
 
+def _migrated(url: str, _folder: Path) -> None:
+    migrations.upgrade(url)
+
+
 FILLED = {
     "books": _filled_by("sql_world", seeded=True),
     "empty_books": _filled_by("sql_world"),
@@ -357,6 +368,7 @@ FILLED = {
     "office": _filled_by("two_people_world"),
     "gate": _filled_by("gate_world"),
     "own_tables": _own_tables,
+    "migrated": _migrated,
 }
 """What the databases of a test hold at first where ``filled_…`` is among its fixtures; the first of them counts."""
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from amanah import Personal, database, declare, guessed, migrations, public, route, shared
+from amanah import Personal, database, declare, guessed, public, route, shared
 from amanah.access_policies.purposes import Purpose
 from amanah.audit.checkpoints import SignerKey
 from amanah.audit.entries import Entry, new_event_id, now_us
@@ -364,9 +364,8 @@ def test_what_a_guard_only_observes_is_found_until_it_is_over():
 
 
 @pytest.fixture
-def place(tmp_path, database_url):
+def place(filled_migrated, tmp_path, database_url):
     """A production installation: migrated, with keys, checkpoints beside the database."""
-    migrations.upgrade(database_url)
     settings = Settings.in_folder(tmp_path / "state")
     create_keys(settings)
     engine = database.own_engine(database_url)
