@@ -89,7 +89,7 @@ def list_entries(
         raise ValueError(message)
     wanted = filters or Filter()
     found: list[Logged] = []
-    for row in _backwards(engine, tenant, before, limit, wanted):
+    for row in _rows_backwards(engine, tenant, before, limit, wanted):
         one = _logged(row)
         if wanted.matches(one.entry):
             found.append(one)
@@ -98,7 +98,14 @@ def list_entries(
     return found
 
 
-def _backwards(engine: Engine, tenant: str, before: int | None, page: int, wanted: Filter) -> Iterator[Row[Any]]:
+def backwards(engine: Engine, tenant: str, *, filters: Filter | None = None, page: int = MAXIMUM) -> Iterator[Logged]:
+    """All entries of ``tenant``, the newest first, read ``page`` at a time. Raises `TrailDamaged`."""
+    wanted = filters or Filter()
+    logged = map(_logged, _rows_backwards(engine, tenant, None, page, wanted))
+    return (one for one in logged if wanted.matches(one.entry))
+
+
+def _rows_backwards(engine: Engine, tenant: str, before: int | None, page: int, wanted: Filter) -> Iterator[Row[Any]]:
     with engine.connect() as connection:
         while True:
             query = select(entry.c.position, entry.c.body, entry.c.leaf_hash).where(entry.c.tenant_id == tenant)

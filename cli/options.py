@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,6 +15,10 @@ TYPER: Final[dict[str, Any]] = {"no_args_is_help": True, "pretty_exceptions_enab
 
 TenantId = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
 MemberId = Annotated[str, typer.Argument(metavar="MEMBER", help="The application's account id.")]
+Tenant = Annotated[str, typer.Option(metavar="TENANT", help="The tenant's id.")]
+PolicyFolder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="The folder of the policy's *.toml.", file_okay=False)
+]
 ConsoleAddress = Annotated[
     str, typer.Option(envvar="AMANAH_CONSOLE", help="Address of the console, put before the link that is printed.")
 ]

@@ -14,7 +14,8 @@ from ..access_policies.policy_tests import run_policy_tests
 from ..database import version_of
 from ..errors import InvalidInput, PolicyRoleHeld
 from ..i18n import N_
-from .options import TYPER, WRONG, AsJson
+from . import policy_questions
+from .options import TYPER, WRONG, AsJson, PolicyFolder, Tenant
 from .terminal import plain, print_json
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from ..access_policies.plan import Plan
     from .desk import Desk
 
-commands = typer.Typer(help="The policy, as files: compare, bring in, take back, test.", **TYPER)
+commands = typer.Typer(help="The policy: ask it; as files compare, bring in, take back, test.", **TYPER)
+commands.command("ask")(policy_questions.ask)
+commands.command("what-if")(policy_questions.what_if)
 
-Tenant = Annotated[str, typer.Option(metavar="TENANT", help="Whose policy it is.")]
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the policy's *.toml.", file_okay=False)]
 CasbinFolder = Annotated[
     Path | None,
     typer.Option("--casbin", metavar="FOLDER", file_okay=False, help="With Casbin's model.conf, policy.csv."),
@@ -83,7 +84,7 @@ def _import(
 
 
 @commands.command("plan")
-def _plan(ctx: typer.Context, tenant: Tenant, folder: Folder, as_json: AsJson = False) -> None:
+def _plan(ctx: typer.Context, tenant: Tenant, folder: PolicyFolder, as_json: AsJson = False) -> None:
     """What apply would add, change and end. Ends with 1 if there is anything, with 0 if the folder says the same."""
     desk: Desk = ctx.obj
     wanted = policy_files.read_folder(folder)
@@ -101,7 +102,7 @@ def _plan(ctx: typer.Context, tenant: Tenant, folder: Folder, as_json: AsJson = 
 def _apply(
     ctx: typer.Context,
     tenant: Tenant,
-    folder: Folder,
+    folder: PolicyFolder,
     yes: Yes = False,
     expect_version: ExpectVersion = None,
     reason: Reason = "",
@@ -191,7 +192,7 @@ def _summary(made: Plan) -> str:
 
 
 @commands.command("test")
-def _test(ctx: typer.Context, folder: Folder, as_json: AsJson = False) -> None:
+def _test(ctx: typer.Context, folder: PolicyFolder, as_json: AsJson = False) -> None:
     """Run the folder's tests/*.toml against its own files, without a database. Ends with 1 if one fails.
 
     With a guard, its declared fields are known; without one, the tests name them.

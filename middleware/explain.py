@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from ..errors import AmanahError, FieldProbed, FieldWithheld, MaskedWrite
-from ..i18n import N_, Language, translate
+from ..i18n import N_, Language, time_text, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..access_policies.snapshot import Snapshot
     from ..audit.entries import Entry
     from ..audit.log import Logged
+    from ..tenants.records import Grant
     from .fields import Register
     from .routes import Route
 
@@ -112,7 +113,7 @@ def _error(code: str) -> type[AmanahError] | None:
 
 def policy_words(entry: Entry, snapshot: Snapshot, register: Register, language: Language) -> Iterator[str]:
     """Why today's policy decides as it does on what the entry asked for, one sentence at a time."""
-    asked = _asked(entry)
+    asked = asked_last(entry)
     if asked is None or entry.purpose is None:
         return
     then = (entry.decision or {}).get("policy_version")
@@ -129,7 +130,7 @@ def policy_words(entry: Entry, snapshot: Snapshot, register: Register, language:
         yield from _field_words(snapshot, register, entry, asked[0], language)
 
 
-def _asked(entry: Entry) -> tuple[str, str] | None:
+def asked_last(entry: Entry) -> tuple[str, str] | None:
     """The object and the action that the policy was asked about last: a refusal's own, or else the admission's."""
     about, decision = entry.detail if entry.refusal else {}, entry.decision
     if entry.refusal in _OF_FIELDS and "field" in about:
@@ -184,6 +185,33 @@ def explanation_words(found: Explanation, language: Language) -> Iterator[str]:
             language,
             **found.missing_rule,
         )
+
+
+def grant_words(found: Explanation, grants: Iterable[Grant], now: datetime, language: Language) -> Iterator[str]:
+    """Which of a member's ``grants`` would turn a no into a yes and is not in force, the nearest one, in one sentence.
+
+    Nearest is one that waits for a second person, then one that begins later, then the one that ended last. Nothing
+    where it is a yes, where a rule denies, or where there is no such grant.
+    """
+    if found.allow or found.rule is not None:
+        return
+    told = [_standing(one, now) for one in grants if one.role in found.roles_that_may]
+    for _, _, sentence, grant, at in sorted(told, key=lambda one: one[:2])[:1]:
+        yield translate(sentence, language, grant=grant.id, role=grant.role, time=time_text(at, language))
+
+
+def _standing(one: Grant, now: datetime) -> tuple[int, float, str, Grant, datetime]:
+    if one.revoked_at is not None:
+        at = one.revoked_at
+        return 2, -at.timestamp(), N_("The grant {grant} of the role {role} was revoked on {time}."), one, at
+    if one.ends_at is not None and one.ends_at <= now:
+        at = one.ends_at
+        return 2, -at.timestamp(), N_("The grant {grant} of the role {role} ended on {time}."), one, at
+    if one.waits:
+        at = one.granted_at
+        return 0, 0.0, N_("The grant {grant} of the role {role} waits for a second person since {time}."), one, at
+    at = one.starts_at or one.granted_at
+    return 1, at.timestamp(), N_("The grant {grant} of the role {role} begins on {time}."), one, at
 
 
 def _field_words(
