@@ -10,11 +10,24 @@ Amanah talks to its own tables through synchronous drivers only, whatever the ap
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, String, Table, create_engine, make_url, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.pool import QueuePool
 
 if TYPE_CHECKING:
@@ -64,6 +77,18 @@ def bump(connection: Connection, tenant_id: str) -> int:
     if not changed.rowcount:
         connection.execute(version.insert().values(tenant_id=tenant_id, version=1))
     return int(connection.execute(select(version.c.version).where(version.c.tenant_id == tenant_id)).scalar_one())
+
+
+def time_of(connection: Connection) -> int:
+    """This moment by the clock of the database that ``connection`` reaches, in µs since the epoch.
+
+    Also in the middle of a transaction that began earlier. SQLite lives in the process: its clock is the machine's.
+    """
+    if connection.dialect.name == "sqlite":
+        return time.time_ns() // 1000
+    return int(
+        connection.execute(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")).scalar_one()
+    )
 
 
 def version_of(connection: Connection, tenant_id: str) -> int:

@@ -122,7 +122,10 @@ class Guard:
         self.provider = provider
         self.keyring = Keyring(self.engine, provider)
         self.policies = Policies(
-            self.engine, self.register.categories(), row_filters=self.register.row_filters.resources
+            self.engine,
+            self.register.categories(),
+            row_filters=self.register.row_filters.resources,
+            fits=self.register.mask_fits,
         )
         self.directory = Directory(self.engine, closure=self.policies.closure)
         self.versions = VersionReader(self.engine)

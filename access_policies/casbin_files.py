@@ -4,6 +4,10 @@ There, a request names a role as its subject. ``p`` and ``g`` lines are the rule
 follow from the declared fields and the register of purposes: they are written so that Casbin's tools have them, and
 when read they must be exactly these. Descriptions and legal bases have no place in Casbin's files: roles and purposes
 must be there already.
+
+Nor have times and masks. What is written are the rules in force at one moment, and that somebody may see masked, not
+how. When read, rules of the tenant that say such a thing stay as they are, and a line that is one of them without it
+adds nothing: otherwise a rule would come back from its own export without its end.
 """
 
 from __future__ import annotations
@@ -35,8 +39,8 @@ _DERIVED: Final = N_(
 )
 
 
-def write(folder: Path, content: Content, fields: Mapping[str, str]) -> tuple[Path, Path]:
-    """Write both files; ``fields``: declared field → category.
+def write(folder: Path, content: Content, fields: Mapping[str, str], now: int) -> tuple[Path, Path]:
+    """Write both files; ``fields``: declared field → category. ``now``: the moment, in µs since the epoch.
 
     Raises ``PolicyFileWrong`` if one is there, or if a rule has what Casbin's model has no column for.
     """
@@ -44,11 +48,12 @@ def write(folder: Path, content: Content, fields: Mapping[str, str]) -> tuple[Pa
     for path in (model, policy):
         if path.exists():
             raise PolicyFileWrong(place=path, detail="it is there already", mend=N_("Name a new or an empty folder."))
-    for rule in content.rules:
+    in_force = [rule for rule in content.rules if rule.in_force(now)]
+    for rule in in_force:
         if rule.row_filter:
             detail = f"Casbin's file would say more than the rule {rule.id} allows"
             raise PolicyFileWrong(place=policy, detail=detail, mend=N_("Export the policy as TOML instead."))
-    rows: list[tuple[str, ...]] = [("p", *rule.row()) for rule in content.rules]
+    rows: list[tuple[str, ...]] = list(dict.fromkeys(("p", *rule.row()) for rule in in_force))
     rows += [("g", *link) for link in sorted(links(content))]
     rows += [(kind, *link) for kind, found in _derived(content, fields).items() for link in sorted(found)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,11 +94,15 @@ def read(folder: Path, present: Content, fields: Mapping[str, str]) -> Content:
         roles[role] = (*roles[role], parent)
         wanted = replace(wanted, roles=roles)
         _check_line(wanted, path, line)
+    stay = [rule for rule in present.rules if rule.timed or rule.mask]
+    said_by = {rule.row() for rule in stay} - {rule.row() for rule in present.rules if rule not in stay}
     found = []
     for row, line in _of(seen, "p"):
-        found.append(Rule(0, *row))
-        _check_line(replace(wanted, rules=(found[-1],)), path, line)
-    return replace(wanted, rules=tuple(found))
+        rule = Rule(0, *row)  # type: ignore[arg-type] # `_rows` counted them
+        _check_line(replace(wanted, rules=(rule,)), path, line)
+        if rule.row() not in said_by:
+            found.append(rule)
+    return replace(wanted, rules=(*found, *stay))
 
 
 _ROLE: Final = N_("Casbin's files make no roles and no purposes: add them first (amanah policy apply).")

@@ -6,7 +6,7 @@ Whatever becomes a policy as a whole passes `check`, which asks the same questio
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
@@ -57,9 +57,13 @@ class Content:
 
 
 def _without_number(rule: Rule) -> dict[str, Any]:
+    """Its columns; those that older versions did not have only where they say something."""
     columns = asdict(rule)
     del columns["number"]
-    return columns
+    return {name: value for name, value in columns.items() if value not in _UNSAID.get(name, ())}
+
+
+_UNSAID: Final = {"mask": ("",), "starts_at": (None,), "ends_at": (None,)}
 
 
 def restored(stored: Mapping[str, Any]) -> Content:

@@ -8,11 +8,15 @@ from typing import Final, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``rule``: id of the rule that decided, ``None`` if no rule is about the question. ``version``: of the policy."""
+    """``rule``: id of the rule that decided, ``None`` if no rule is about the question. ``version``: of the policy.
+
+    ``mask``: in a yes to ``read_masked``, the mask that is asked for; "" for the column's own.
+    """
 
     allow: bool
     rule: str | None
     version: int
+    mask: str = ""
 
 
 class Rows(NamedTuple):

@@ -20,7 +20,9 @@ class Explanation:
     ``roles_that_may``: roles of the tenant any of which alone may do it for this purpose; fewest rights first.
     ``purposes_that_do``: keys of the purposes for which the present roles may do it.
     ``unknown_roles``: roles that the actor brings and the tenant's policy does not know.
+    ``mask``: the mask that is shown then, or to who may ``read_masked``; "" for the column's own.
     ``rows``: of which rows a yes speaks.
+    ``not_yet``, ``no_longer``: where no rule is about it, rules that will allow it, and that did; the nearest first.
     ``purpose_known``: whether the purpose is in the tenant's register.
     """
 
@@ -32,11 +34,14 @@ class Explanation:
     version: int
     rule: Rule | None
     masked: bool = False
+    mask: str = ""
     roles_that_may: tuple[str, ...] = ()
     purposes_that_do: tuple[str, ...] = ()
     unknown_roles: tuple[str, ...] = ()
     purpose_known: bool = True
     rows: Rows = ALL_ROWS
+    not_yet: tuple[Rule, ...] = ()
+    no_longer: tuple[Rule, ...] = ()
 
     @property
     def missing_grant(self) -> str | None:

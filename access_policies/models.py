@@ -78,10 +78,15 @@ rule = Table(
     Column("since", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=True),
     Column("row_filter", String(LENGTHS["row filter"]), nullable=False, server_default=""),
+    Column("mask", String(LENGTHS["mask"]), nullable=False, server_default=""),
+    Column("starts_at", BigInteger, nullable=True),
+    Column("ends_at", BigInteger, nullable=True),
     CheckConstraint("effect IN ('allow', 'deny')", name="effect"),
     ForeignKeyConstraint(["tenant_id", "role"], ["amanah_role.tenant_id", "amanah_role.name"]),
 )
-"""In force from version ``since`` until version ``until`` (NULL: still). ``row_filter``: "" for all rows."""
+"""In force from version ``since`` until version ``until`` (NULL: still), and then from ``starts_at`` until ``ends_at``,
+µs since the epoch (NULL: no limit). ``row_filter``: "" for all rows. ``mask``: "" for each column's own.
+"""
 
 policy_version = Table(
     "amanah_policy_version",

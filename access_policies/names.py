@@ -27,7 +27,7 @@ _DOTTED = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*(?:\.[a-z0-9]+(?:_[a-z0-9]+)
 _RESOURCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _ACTION = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
-LENGTHS: Final = {"role": 64, "object": 160, "action": 32, "purpose": 96, "alias": 64, "row filter": 64}
+LENGTHS: Final = {"role": 64, "object": 160, "action": 32, "purpose": 96, "alias": 64, "row filter": 64, "mask": 32}
 """The longest name of each kind, in characters; the columns of the tables have the same widths."""
 
 

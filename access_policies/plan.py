@@ -7,18 +7,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import delete, func, insert, select, update
 
 from ..database import bump
-from ..errors import InvalidInput, PolicyPlanStale
+from ..errors import PolicyPlanStale
 from . import models, register, versions
 from .content import Content, check, read
+from .declared import Declared
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
     from sqlalchemy import Connection
 
@@ -146,8 +147,8 @@ class Order:
     source: str
     reason: str = ""
     exactly: bool = False
-    row_filters: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Each row filter that a guard declares → the resources of which it tells rows apart."""
+    declared: Declared = field(default_factory=Declared)
+    """What the guard declares that has to keep the rules."""
 
 
 def apply(connection: Connection, tenant_id: str, order: Order) -> int:
@@ -158,7 +159,7 @@ def apply(connection: Connection, tenant_id: str, order: Order) -> int:
     check(order.content)
     version = bump(connection, tenant_id)
     old = read(connection, tenant_id)
-    _check_row_filters(old, order)
+    _check_declared(old, order)
     plan = compare(old, order.content)
     if plan != order.shown or (order.exactly and version != order.version + 1):
         raise PolicyPlanStale(expected=order.version)
@@ -168,12 +169,11 @@ def apply(connection: Connection, tenant_id: str, order: Order) -> int:
     return version
 
 
-def _check_row_filters(old: Content, order: Order) -> None:
+def _check_declared(old: Content, order: Order) -> None:
     present = {rule.words() for rule in old.rules}
     for rule in order.content.rules:
-        unknown = rule.row_filter and rule.object not in order.row_filters.get(rule.row_filter, ())
-        if unknown and rule.words() not in present:
-            raise InvalidInput(detail=f"no row filter {rule.row_filter} of {rule.object} is declared to this guard")
+        if rule.words() not in present:
+            order.declared.check(rule)
 
 
 def _write(connection: Connection, tenant_id: str, version: int, old: Content, new: Content) -> None:
@@ -190,12 +190,8 @@ def _write(connection: Connection, tenant_id: str, version: int, old: Content, n
     highest = select(func.max(table.c.number)).where(table.c.tenant_id == tenant_id)
     last = int(connection.execute(highest).scalar() or 0)
     added = [rule for rule in new.rules if rule.words() not in present]
-    if added:
-        values = [
-            {**asdict(rule), "tenant_id": tenant_id, "since": version, "number": number}
-            for number, rule in enumerate(added, last + 1)
-        ]
-        connection.execute(insert(table), values)
+    numbered = [replace(rule, number=number) for number, rule in enumerate(added, last + 1)]
+    register.insert_rules(connection, tenant_id, version, numbered)
 
 
 def _write_roles(connection: Connection, tenant_id: str, version: int, old: Content, new: Content) -> None:

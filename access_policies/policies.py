@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import database
 from ..errors import DeclarationError, InvalidInput, PolicyUnavailable, TenantUnknown
 from . import register, templates
+from .declared import Declared, fits_nowhere
 from .hierarchy import check_links, closure, object_links
+from .instants import instant
 from .names import askable, check_object
 from .purposes import Purpose
 from .rules import Rule
@@ -25,8 +28,11 @@ from .snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from sqlalchemy import Engine
+
+    from .declared import Fits
 
 _TRIES: Final = 20
 """How often a snapshot is read again because the policy changed meanwhile."""
@@ -43,12 +49,13 @@ class Policies:
         fields: Mapping[str, str],
         *,
         row_filters: Mapping[str, frozenset[str]] | None = None,
+        fits: Fits = fits_nowhere,
         capacity: int = 500,
     ) -> None:
         """``fields``: every declared personal field → its category key.
 
-        ``row_filters``: each declared row filter → the resources of which it tells rows apart. Raises
-        ``DeclarationError``.
+        ``row_filters``: each declared row filter → the resources of which it tells rows apart. ``fits``: which masks
+        of rules can be kept, and for which field. Raises ``DeclarationError``.
         """
         self._engine = engine
         self._capacity = capacity
@@ -56,14 +63,15 @@ class Policies:
         self._lock = threading.Lock()
         self._loading = tuple(threading.Lock() for _ in range(_STRIPES))
         self._row_filters = MappingProxyType(dict(row_filters or {}))
+        self._fits = fits
         self.fields = fields
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     @property
-    def row_filters(self) -> Mapping[str, frozenset[str]]:
-        """Each declared row filter → the resources of which it tells rows apart."""
-        return self._row_filters
+    def declared(self) -> Declared:
+        """What of the rules' names this process knows."""
+        return Declared(self._fields, self._row_filters, self._fits)
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -84,30 +92,39 @@ class Policies:
             self._fields: Mapping[str, str] = MappingProxyType(dict(fields))
             self._snapshots.clear()
 
-    def cached(self, tenant_id: str, version: int) -> Snapshot | None:
-        """The snapshot of exactly this version if it is in memory; no I/O."""
+    def cached(self, tenant_id: str, version: int, now: int | None = None) -> Snapshot | None:
+        """The snapshot of exactly this version, for this moment, if it is in memory; no I/O.
+
+        ``now``: µs since the epoch by the database's clock. Without it only a snapshot whose rules have no time is
+        given: no process judges by its own clock.
+        """
         with self._lock:
             snapshot = self._snapshots.get(tenant_id)
             if snapshot is None or snapshot.version != version:
                 return None
+            if not snapshot.holds(now):
+                if now is None:
+                    return None
+                snapshot = self._snapshots[tenant_id] = snapshot.at(now)
             self._snapshots.move_to_end(tenant_id)
             return snapshot
 
-    def snapshot(self, tenant_id: str, version: int) -> Snapshot:
+    def snapshot(self, tenant_id: str, version: int, now: int | None = None) -> Snapshot:
         """The tenant's policy at ``version`` or, where it has moved on, at a later one.
 
-        Raises ``PolicyUnavailable`` (the database cannot be read, does not have the version yet, or holds what does not
-        load) and ``TenantUnknown`` (there is no version of such a tenant).
+        ``now``: as `cached` takes it; without it the database is asked, where a rule has a time. Raises
+        ``PolicyUnavailable`` (the database cannot be read, does not have the version yet, or holds what does not load)
+        and ``TenantUnknown`` (there is no version of such a tenant).
         """
-        known = self.cached(tenant_id, version)
+        known = self.cached(tenant_id, version, now)
         if known is not None:
             return known
         with self._loading[hash(tenant_id) % _STRIPES]:
-            known = self.cached(tenant_id, version)
+            known = self.cached(tenant_id, version, now)
             if known is not None:
                 return known
             fields = self._fields
-            snapshot = self._load(tenant_id, fields)
+            snapshot = self._load(tenant_id, fields, now)
             if snapshot.version < version:
                 raise PolicyUnavailable
             with self._lock:
@@ -118,7 +135,7 @@ class Policies:
                         self._snapshots.popitem(last=False)
             return snapshot
 
-    def _load(self, tenant_id: str, fields: Mapping[str, str]) -> Snapshot:
+    def _load(self, tenant_id: str, fields: Mapping[str, str], now: int | None) -> Snapshot:
         try:
             with self._engine.connect() as connection:
                 for _ in range(_TRIES):
@@ -127,9 +144,10 @@ class Policies:
                     purposes = register.read_purposes(connection, tenant_id)
                     rules = register.read_rules(connection, tenant_id)
                     if _version(connection, tenant_id) == version:
-                        return Snapshot(
-                            tenant_id, version, parents, purposes.values(), rules, fields, self._row_filters
-                        )
+                        rows = (parents, purposes.values(), rules)
+                        at = database.time_of(connection) if now is None else now
+                        known = (fields, self._row_filters)
+                        return Snapshot(tenant_id, version, *rows, *known, fits=self._fits, now=at)
         except (SQLAlchemyError, KeyError, TypeError, ValueError) as error:
             raise PolicyUnavailable from error
         raise PolicyUnavailable
@@ -143,7 +161,7 @@ class Policies:
             raise InvalidInput(detail=f"the tenant {tenant_id} has a policy already")
         register.write_roles(connection, tenant_id, content.roles, content.descriptions)
         register.write_purposes(connection, tenant_id, content.purposes)
-        register.write_rules(connection, tenant_id, content.rules, self._row_filters)
+        register.write_rules(connection, tenant_id, content.rules, self.declared)
 
     def add_role(
         self,
@@ -191,12 +209,19 @@ class Policies:
         purpose: str,
         effect: str = "allow",
         row_filter: str = "",
+        mask: str = "",
+        starts_at: datetime | None = None,
+        ends_at: datetime | None = None,
     ) -> str:
         """Add a rule and return its id ("r12"). ``purpose``: key, alias or ``*``. Raises ``InvalidInput``.
 
-        ``row_filter``: it speaks only of the rows that this declared filter lets through.
+        ``row_filter``: it speaks only of the rows that this declared filter lets through. ``mask``: what who may
+        ``read_masked`` by it is shown. It is in force from ``starts_at``, and no longer at ``ends_at``; both need their
+        zone.
         """
-        return self.add_rules(connection, tenant_id, [(role, object, action, purpose, effect, row_filter)])[0]
+        times = (None if at is None else instant(at) for at in (starts_at, ends_at))
+        rule = Rule(0, role, object, action, purpose, effect, row_filter, mask, *times)
+        return self._add(connection, tenant_id, [rule])[0]
 
     def add_rules(
         self,
@@ -208,13 +233,13 @@ class Policies:
 
         A row filter may be the sixth part. Raises ``InvalidInput``.
         """
+        return self._add(connection, tenant_id, [Rule(0, *parts) for parts in rules])
+
+    def _add(self, connection: Connection, tenant_id: str, rules: list[Rule]) -> list[str]:
         purposes = register.read_purposes(connection, tenant_id).values()
         keys = {known.alias: known.key for known in purposes if known.alias}
-        new = [
-            Rule(0, role, name, action, keys.get(purpose, purpose), *rest)
-            for role, name, action, purpose, *rest in rules
-        ]
-        return [rule.id for rule in register.write_rules(connection, tenant_id, new, self._row_filters)]
+        new = [replace(rule, purpose=keys.get(rule.purpose, rule.purpose)) for rule in rules]
+        return [rule.id for rule in register.write_rules(connection, tenant_id, new, self.declared)]
 
     def remove_rule(self, connection: Connection, tenant_id: str, rule_id: str) -> None:
         """End a rule. Its row stays for the trail. Raises ``InvalidInput`` if it is not in force."""

@@ -18,11 +18,14 @@ from ..errors import InvalidInput, PolicyFileWrong
 from ..i18n import N_
 from . import templates
 from .content import Content, check
+from .instants import instant, told
 from .plan import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from .rules import Rule
 
 _LARGEST: Final = 4_000_000
 _MEND: Final = N_("Correct it there; what a file may hold is in docs/reference/policy-files.md.")
@@ -30,8 +33,9 @@ _TENANT: Final = N_("Take it out: a file says nothing of tenants, the command do
 _TEXTS: Final = {
     "purpose": {"alias", "legal_basis", "parent", "owner"},
     "role": set[str](),
-    "rule": {"role", "effect", "row_filter"},
+    "rule": {"role", "effect", "row_filter", "mask"},
 }
+_TIMES: Final = {"starts_at", "ends_at"}
 _LISTS: Final = {
     "purpose": {"categories", "recipients"},
     "role": {"parents"},
@@ -54,17 +58,23 @@ class Entry:
     table: Mapping[str, Any]
 
 
-def read_toml(path: Path) -> tuple[dict[str, Any], str]:
-    """A file's tables and its text. Raises ``PolicyFileWrong``."""
+def read_text(path: Path) -> str:
+    """A file's text. Raises ``PolicyFileWrong``."""
     try:
         if path.stat().st_size > _LARGEST:
             raise PolicyFileWrong(place=path, detail=f"it is larger than {_LARGEST} bytes", mend=_MEND)
-        text = path.read_text(encoding="utf-8")
-        return tomllib.loads(text), text
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise PolicyFileWrong(place=path, detail=error.strerror or type(error).__name__, mend=_MEND) from None
     except UnicodeDecodeError:
         raise PolicyFileWrong(place=path, detail="it is no text in UTF-8", mend=_MEND) from None
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """A file's tables and its text. Raises ``PolicyFileWrong``."""
+    text = read_text(path)
+    try:
+        return tomllib.loads(text), text
     except RecursionError:
         raise PolicyFileWrong(place=path, detail="its values are nested too deeply", mend=_MEND) from None
     except tomllib.TOMLDecodeError as error:
@@ -164,9 +174,19 @@ def _wrong(kind: str, key: str, value: object) -> str | None:
         return None if days or isinstance(value, str) else "retention is a text, or a number of days"
     if kind == "purpose" and key == "review_at":
         return None if type(value) is date else "review_at is a day, written like 2027-01-31 and without quotes"
+    if kind == "rule" and key in _TIMES:
+        return _no_instant(key, value)
     if key in _TEXTS[kind] or (kind != "rule" and templates.LANGUAGE.fullmatch(key)):
         return None if isinstance(value, str) else f"{key} is a text"
     return f"unknown: {key!r:.80}"
+
+
+def _no_instant(key: str, value: object) -> str | None:
+    try:
+        instant(value)
+    except InvalidInput as error:
+        return f"{key}: {error.facts['detail']}"
+    return None
 
 
 def _culprit(whole: Content, entries: Iterable[Entry]) -> str | None:
@@ -276,19 +296,28 @@ def _rules_text(content: Content) -> str:
     names = {purpose.key: purpose.alias or purpose.key for purpose in content.purposes}
     actions: dict[tuple[str, str, str, str], dict[str, set[str]]] = {}
     for rule in content.rules:
-        purposes = actions.setdefault((rule.role, rule.effect, rule.row_filter, rule.object), {})
+        purposes = actions.setdefault((rule.role, rule.effect, _more_of_rule(rule), rule.object), {})
         purposes.setdefault(rule.action, set()).add(names.get(rule.purpose, rule.purpose))
     grouped: dict[tuple[str, str, str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for (role, effect, row_filter, obj), purposes in sorted(actions.items()):
+    for (role, effect, more, obj), purposes in sorted(actions.items()):
         same: dict[tuple[str, ...], list[str]] = {}
         for action, served in sorted(purposes.items()):
             same.setdefault(tuple(sorted(served)), []).append(action)
         for served_, acts in sorted(same.items()):
-            grouped.setdefault((role, effect, row_filter, tuple(acts), served_), []).append(obj)
+            grouped.setdefault((role, effect, more, tuple(acts), served_), []).append(obj)
     lines = ["# A [[rule]] stands for every combination of its objects, actions and purposes.\n"]
-    for (role, effect, row_filter, acts_, served_), objects in sorted(grouped.items()):
+    for (role, effect, more, acts_, served_), objects in sorted(grouped.items()):
         lines.append(f"\n[[rule]]\nrole = {_text(role)}\nobjects = {_list(objects)}\nactions = {_list(acts_)}\n")
         lines.append(f"purposes = {_list(served_)}\n")
         lines += [] if effect == "allow" else [f"effect = {_text(effect)}\n"]
-        lines += [f"row_filter = {_text(row_filter)}\n"] if row_filter else []
+        lines.append(more)
+    return "".join(lines)
+
+
+def _more_of_rule(rule: Rule) -> str:
+    """The lines that most rules do not have."""
+    lines = [f"row_filter = {_text(rule.row_filter)}\n"] if rule.row_filter else []
+    lines += [f"mask = {_text(rule.mask)}\n"] if rule.mask else []
+    lines += [f"starts_at = {told(rule.starts_at)}\n"] if rule.starts_at is not None else []
+    lines += [f"ends_at = {told(rule.ends_at)}\n"] if rule.ends_at is not None else []
     return "".join(lines)

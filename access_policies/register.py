@@ -6,6 +6,7 @@ The bump comes first: it locks the tenant's version row, so that two administrat
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, select, update
@@ -18,10 +19,11 @@ from .names import ANY, check_role
 from .rules import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Connection
 
+    from .declared import Declared
     from .purposes import Purpose
 
 
@@ -45,7 +47,7 @@ def read_purposes(connection: Connection, tenant_id: str) -> dict[str, Purpose]:
 
 
 def read_rules(connection: Connection, tenant_id: str) -> list[Rule]:
-    """The rules in force, by number."""
+    """The rules of now, by number, whatever their time."""
     table = models.rule
     columns = [table.c[name] for name in Rule.__slots__]
     mine = (table.c.tenant_id == tenant_id) & table.c.until.is_(None)
@@ -127,10 +129,8 @@ def write_purposes(connection: Connection, tenant_id: str, new: Iterable[Purpose
         connection.execute(insert(models.purpose), values)
 
 
-def write_rules(
-    connection: Connection, tenant_id: str, new: Iterable[Rule], row_filters: Mapping[str, Collection[str]]
-) -> list[Rule]:
-    """Add rules; their numbers are given here. ``row_filters``: name → the resources of which it tells rows apart.
+def write_rules(connection: Connection, tenant_id: str, new: Iterable[Rule], declared: Declared) -> list[Rule]:
+    """Add rules, which the guard that declares ``declared`` can keep; their numbers are given here.
 
     Raises ``InvalidInput``, nothing written.
     """
@@ -148,29 +148,20 @@ def write_rules(
             raise InvalidInput(detail=f"there is no role {rule.role}")
         if rule.purpose != ANY and not purposes.known(rule.purpose, register):
             raise InvalidInput(detail=f"{rule.purpose} is no purpose of this register and none above one")
-        if rule.row_filter and rule.object not in row_filters.get(rule.row_filter, ()):
-            raise InvalidInput(detail=f"no row filter {rule.row_filter} of {rule.object} is declared to this guard")
+        declared.check(rule)
         if rule.words() in present:
             raise InvalidInput(detail=f"there is such a rule already: {' '.join(rule.words())}")
         present.add(rule.words())
-        added.append(Rule(last + len(added) + 1, *rule.words()))
-    if added:
-        values = [
-            {
-                "tenant_id": tenant_id,
-                "number": rule.number,
-                "role": rule.role,
-                "object": rule.object,
-                "action": rule.action,
-                "purpose": rule.purpose,
-                "effect": rule.effect,
-                "row_filter": rule.row_filter,
-                "since": version,
-            }
-            for rule in added
-        ]
-        connection.execute(insert(table), values)
+        added.append(replace(rule, number=last + len(added) + 1))
+    insert_rules(connection, tenant_id, version, added)
     return added
+
+
+def insert_rules(connection: Connection, tenant_id: str, version: int, new: Iterable[Rule]) -> None:
+    """Write the rows of rules that have their numbers, unchecked."""
+    values = [{**asdict(rule), "tenant_id": tenant_id, "since": version} for rule in new]
+    if values:
+        connection.execute(insert(models.rule), values)
 
 
 def end_rule(connection: Connection, tenant_id: str, rule_id: str) -> None:

@@ -1,17 +1,22 @@
-"""A tenant's policy as it was at one version, and every decision that was asked of it.
+"""A tenant's policy as it was at one version and between two moments, and every decision that was asked of it.
 
 Invariants:
 
-1. A snapshot never changes; a change of policy makes a new version, and a new version a new snapshot.
+1. A snapshot never changes; a change of policy makes a new version, and a new version a new snapshot. It is good from
+   one beginning or end of a rule to the next (`holds`): at any moment between them the same rules are in force.
 2. Casbin decides each question once; the answer is remembered under (roles, object, action, purpose).
 3. A question that cannot be put properly (unknown purpose, a pattern for an object, no known role) is a no.
 4. Which rows a yes speaks of is asked of Casbin, too: of the same model, with the rules of one row filter at a time.
 5. A rule whose row filter nobody declared in this process never widens: it allows nothing, and denies all rows.
-6. An error while deciding is ``PolicyUnavailable``; it is never remembered and never a yes.
+6. A rule whose time has not come, or has passed, takes part in no decision; only an explanation names it.
+7. Of several rules that let see masked, the strictest mask is shown. Where one of them names a mask that this process
+   does not know for the column, the answer is a no: what it asked for may be stricter than all that is known.
+8. An error while deciding is ``PolicyUnavailable``; it is never remembered and never a yes.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from dataclasses import replace
@@ -20,14 +25,17 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import PolicyUnavailable
 from .decision import ALL_ROWS, Decision, Limits, Rows
+from .declared import Declared, fits_nowhere
 from .explanation import Explanation
 from .hierarchy import closure
 from .judge import Judge
+from .masks import strictest
 from .names import askable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from .declared import Fits
     from .purposes import Purpose
     from .rules import Rule
 
@@ -40,32 +48,42 @@ _JUDGES: Final = 12
 """Enforcers, one per set of roles and action, that one snapshot keeps; to make one again takes a millisecond."""
 
 
-def _judged(rules: Iterable[Rule], row_filters: Mapping[str, frozenset[str]]) -> Iterator[Rule]:
-    """The rules as they are judged: 5."""
+def _judged(rules: Iterable[Rule], row_filters: Mapping[str, frozenset[str]], now: int) -> Iterator[Rule]:
+    """The rules as they are judged: 5 and 6."""
     for rule in rules:
-        if not rule.row_filter or rule.object in row_filters.get(rule.row_filter, ()):
+        if not rule.in_force(now):
+            continue
+        if _knows(row_filters, rule):
             yield rule
         elif rule.effect == "deny":
             yield replace(rule, row_filter="")
+
+
+def _knows(row_filters: Mapping[str, frozenset[str]], rule: Rule) -> bool:
+    return not rule.row_filter or rule.object in row_filters.get(rule.row_filter, ())
 
 
 class Snapshot:
     """One tenant's roles, purposes and rules at one version; safe for threads."""
 
     __slots__ = (
+        "_at",
         "_by_alias",
         "_decisions",
-        "_fields",
+        "_declared",
         "_filtered",
+        "_from",
         "_judged",
         "_judges",
         "_limits",
         "_lock",
+        "_masks",
         "_no",
         "_parents",
         "_remembered",
         "_rows",
         "_rules",
+        "_until",
         "purposes",
         "tenant",
         "version",
@@ -80,10 +98,14 @@ class Snapshot:
         rules: Iterable[Rule],
         fields: Mapping[str, str],
         row_filters: Mapping[str, frozenset[str]] | None = None,
+        *,
+        fits: Fits = fits_nowhere,
+        now: int | None = None,
     ) -> None:
-        """``parents``: each registered role → the roles that it inherits from; ``fields``: field → category.
+        """``parents``: each registered role → the roles that it inherits from. ``now``: µs since the epoch.
 
-        ``row_filters``: each declared row filter → the resources of which it tells rows apart.
+        ``fields``, ``row_filters``, ``fits``: see `Declared`. Raises ``ValueError`` where a rule has a time and ``now``
+        is None.
         """
         self.tenant = tenant
         self.version = version
@@ -91,13 +113,20 @@ class Snapshot:
         self._by_alias = {purpose.alias: purpose for purpose in self.purposes.values() if purpose.alias}
         self._parents = parents
         self._rules = tuple(rules)
-        self._judged = tuple(_judged(self._rules, row_filters or {}))
+        self._declared = declared = Declared(fields, row_filters or {}, fits)
+        bounds = {at for rule in self._rules for at in (rule.starts_at, rule.ends_at) if at is not None}
+        if bounds and now is None:
+            raise ValueError("rules with a time are judged at a moment")
+        self._at = now or 0
+        self._from = max((at for at in bounds if at <= self._at), default=-math.inf)
+        self._until = min((at for at in bounds if at > self._at), default=math.inf)
+        self._judged = tuple(_judged(self._rules, declared.row_filters, self._at))
+        self._masks = frozenset(rule.mask for rule in self._judged if rule.mask)
         self._filtered = sorted({(rule.object, rule.action) for rule in self._judged if rule.row_filter})
         self._rows: dict[tuple[frozenset[str], str, str, str], Rows] = {}
         self._limits: dict[tuple[frozenset[str], str], Limits] = {}
-        self._fields = fields
         self._no = Decision(allow=False, rule=None, version=version)
-        self._decisions: dict[tuple[bool, int | None], Decision] = {(False, None): self._no}
+        self._decisions: dict[tuple[bool, int | None, str], Decision] = {(False, None, ""): self._no}
         self._remembered: dict[tuple[frozenset[str], str, str, str], Decision] = {}
         self._judges: OrderedDict[tuple[frozenset[str], str], Judge] = OrderedDict()
         self._lock = threading.Lock()
@@ -109,8 +138,24 @@ class Snapshot:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """Every rule in force, by number."""
+        """Every rule of this version, by number; also those whose time has not come or has passed."""
         return self._rules
+
+    def holds(self, now: int | None) -> bool:
+        """Whether it is good at ``now`` (µs since the epoch); without a time, whether it is good at any."""
+        return not self.timed if now is None else self._from <= now < self._until
+
+    @property
+    def timed(self) -> bool:
+        """Whether some rule is not in force at all times."""
+        return not (self._from == -math.inf and self._until == math.inf)
+
+    def at(self, now: int) -> Snapshot:
+        """The same version of the policy at another moment; itself where nothing begins or ends between the two."""
+        if self.holds(now):
+            return self
+        rows, known = (self._parents, self.purposes.values(), self._rules), self._declared
+        return Snapshot(self.tenant, self.version, *rows, known.fields, known.row_filters, fits=known.fits, now=now)
 
     def purpose(self, name: str) -> Purpose | None:
         """The registered purpose with this key or alias."""
@@ -138,25 +183,42 @@ class Snapshot:
             if decision is not None:
                 return decision
             try:
-                allow, number = self._judge_of(held, action).ask(obj, purpose)
+                answer = self._asked(held, obj, action, purpose)
             except Exception as error:
                 self._judges.pop((held, action), None)
                 raise PolicyUnavailable from error
-            decision = self._decision(allow, number)
+            decision = self._decision(*answer)
             if len(self._remembered) >= _DECISIONS:
                 self._remembered.clear()
             self._remembered[question] = decision
             return decision
 
-    def _decision(self, allow: bool, number: int | None) -> Decision:  # noqa: FBT001 - Casbin's answer as it comes
-        known = self._decisions.get((allow, number))
+    def _asked(self, held: frozenset[str], obj: str, action: str, purpose: str) -> tuple[bool, int | None, str]:
+        """Casbin's answer, the number of the rule that decided, and the mask."""
+        allow, number = self._judge_of(held, action).ask(obj, purpose)
+        if not allow or action != "read_masked" or not self._masks:
+            return allow, number, ""
+        named = {mask: rule for mask in self._masks if (rule := self._naming(held, obj, purpose, mask)) is not None}
+        unknown = sorted(rule for mask, rule in named.items() if not self._declared.fits(obj, mask))
+        if unknown:
+            return False, unknown[0], ""
+        return (True, named[mask := strictest(named)], mask) if named else (True, number, "")
+
+    def _naming(self, held: frozenset[str], obj: str, purpose: str, mask: str) -> int | None:
+        """The number of the first rule that names this mask and lets see the column so, asked of these rules alone."""
+        rules = [rule for rule in self._judged if rule.mask == mask and rule.effect == "allow"]
+        return self._new_judge(held, "read_masked", rules).ask(obj, purpose)[1]
+
+    def _decision(self, allow: bool, number: int | None, mask: str) -> Decision:  # noqa: FBT001 - as it comes
+        known = self._decisions.get((allow, number, mask))
         if known is None:
             rule = None if number is None else f"r{number}"
-            known = self._decisions[allow, number] = Decision(allow=allow, rule=rule, version=self.version)
+            known = Decision(allow=allow, rule=rule, version=self.version, mask=mask)
+            self._decisions[allow, number, mask] = known
         return known
 
     def _new_judge(self, roles: frozenset[str], action: str, rules: Iterable[Rule]) -> Judge:
-        return Judge(roles, action, self._parents, rules, self.purposes, self._fields)
+        return Judge(roles, action, self._parents, rules, self.purposes, self._declared.fields)
 
     def limits(self, roles: frozenset[str], purpose: str | None) -> Limits:
         """Every yes to these roles and this purpose that does not speak of all rows.
@@ -222,6 +284,9 @@ class Snapshot:
     def explain(self, roles: frozenset[str], obj: str, action: str, purpose: str) -> Explanation:
         """Why ``decide`` answers as it does, and for a no which role or purpose would get a yes."""
         decision = self.decide(roles, obj, action, purpose)
+        masked = decision
+        if action == "read" and not decision.allow:
+            masked = self.decide(roles, obj, "read_masked", purpose)
         return Explanation(
             allow=decision.allow,
             roles=tuple(sorted(roles)),
@@ -230,13 +295,34 @@ class Snapshot:
             purpose=purpose,
             version=self.version,
             rule=next((rule for rule in self._rules if rule.id == decision.rule), None),
-            masked=action == "read" and not decision.allow and self.decide(roles, obj, "read_masked", purpose).allow,
+            masked=masked is not decision and masked.allow,
+            mask=masked.mask,
             roles_that_may=self._roles_that_may(obj, action, purpose),
             purposes_that_do=tuple(key for key in self.purposes if self.decide(roles, obj, action, key).allow),
             unknown_roles=tuple(sorted(roles - self._parents.keys())),
             purpose_known=purpose in self.purposes,
             rows=self.rows(roles, obj, action, purpose),
+            not_yet=self._out_of_time(roles, obj, action, purpose, past=False),
+            no_longer=self._out_of_time(roles, obj, action, purpose, past=True),
         )
+
+    def _out_of_time(
+        self, roles: frozenset[str], obj: str, action: str, purpose: str, *, past: bool
+    ) -> tuple[Rule, ...]:
+        """For a question that no rule is about now: the rules that will allow it, or did; the nearest in time first."""
+        held = roles.intersection(self._parents)
+        decision = self.decide(roles, obj, action, purpose)
+        if decision.allow or decision.rule is not None or not held or purpose not in self.purposes or not askable(obj):
+            return ()
+        mine = [
+            rule
+            for rule in self._rules
+            if rule.effect == "allow" and not rule.in_force(self._at) and _knows(self._declared.row_filters, rule)
+            if past == (rule.ends_at is not None and rule.ends_at <= self._at)
+        ]
+        with self._lock:
+            found = [rule for rule in mine if self._new_judge(held, action, [rule]).ask(obj, purpose)[0]]
+        return tuple(sorted(found, key=lambda rule: -(rule.ends_at or 0) if past else (rule.starts_at or 0)))
 
     def _roles_that_may(self, obj: str, action: str, purpose: str) -> tuple[str, ...]:
         able = [role for role in self._parents if self.decide(frozenset({role}), obj, action, purpose).allow]
@@ -245,4 +331,4 @@ class Snapshot:
     def _reach(self, role: str) -> int:
         """How many rules a role brings, its parents' included: the measure by which the least role is suggested."""
         held = closure({role}, self._parents)
-        return sum(rule.role in held for rule in self._rules)
+        return sum(rule.role in held for rule in self._judged)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidInput
 from .content import Content
+from .instants import instant
 from .purposes import Purpose
 from .rules import Rule
 
@@ -58,8 +59,9 @@ def parse(document: Mapping[str, Any]) -> Content:
     for entry in document.get("rule", ()):
         combinations = product([entry["role"]], entry["objects"], entry["actions"], entry["purposes"])
         for role, obj, action, alias in combinations:
-            effect, row_filter = entry.get("effect", "allow"), entry.get("row_filter", "")
-            rule = Rule(0, role, obj, action, keys.get(alias, alias), effect, row_filter)
+            said = (entry.get("effect", "allow"), entry.get("row_filter", ""), entry.get("mask", ""))
+            times = (None if at is None else instant(at) for at in (entry.get("starts_at"), entry.get("ends_at")))
+            rule = Rule(0, role, obj, action, keys.get(alias, alias), *said, *times)
             found.setdefault(rule.words(), rule)
     return Content(
         roles={name: tuple(entry.get("parents", ())) for name, entry in roles.items()},

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ..access_policies import casbin_files, content, plan, policy_files, versions
+from ..access_policies.declared import Declared
 from ..access_policies.policy_tests import run_policy_tests
-from ..database import version_of
+from ..database import time_of, version_of
 from ..errors import InvalidInput, PolicyRoleHeld
 from ..i18n import N_
 from . import policy_questions
@@ -61,7 +62,15 @@ def _export(
     if folder is not None:
         written = policy_files.write_folder(folder, present)
     elif casbin is not None:
-        written = casbin_files.write(casbin, present, desk.guard.policies.fields)
+        with desk.engines[0].connect() as connection:
+            now = time_of(connection)
+        written = casbin_files.write(casbin, present, desk.guard.policies.fields, now)
+        out = sum(not rule.in_force(now) for rule in present.rules)
+        if out:
+            desk.say(
+                N_("Casbin's files have no place for times: {count} rules are not in force now and not in them."),
+                count=out,
+            )
     for path in written:
         desk.say(N_("Written: {path}"), path=path)
     desk.say(N_("This is the policy of {tenant} at version {version}."), tenant=tenant, version=version)
@@ -193,13 +202,13 @@ def _summary(made: Plan) -> str:
 
 @commands.command("test")
 def _test(ctx: typer.Context, folder: PolicyFolder, as_json: AsJson = False) -> None:
-    """Run the folder's tests/*.toml against its own files, without a database. Ends with 1 if one fails.
+    """Run the folder's tests/*.toml and *.yaml against its own files, without a database. Ends with 1 if one fails.
 
     With a guard, its declared fields are known; without one, the tests name them.
     """
     desk: Desk = ctx.obj
-    fields = desk.guard.policies.fields if desk.guard_name else {}
-    outcomes = run_policy_tests(folder, fields)
+    declared = desk.guard.policies.declared if desk.guard_name else None
+    outcomes = run_policy_tests(folder, declared.fields, declared.fits) if declared else run_policy_tests(folder)
     failed = [outcome for outcome in outcomes if not outcome.passed]
     if as_json:
         print_json([asdict(outcome) for outcome in outcomes])
@@ -208,9 +217,10 @@ def _test(ctx: typer.Context, folder: PolicyFolder, as_json: AsJson = False) -> 
             N_("Test"), N_("Roles"), N_("Action"), N_("Object"), N_("Purpose"), N_("Expected"), N_("Got"), N_("Rule"),
         )  # fmt: skip
         rows = (
-            (c.place, ", ".join(c.roles), c.action, c.object, c.purpose, c.expect, plain(one.got, "red"), one.rule)
+            (c.place, ", ".join(c.roles), c.action, c.object, c.purpose, wanted, plain(got, "red"), one.rule)
             for one in failed
             for c in [one.case]
+            for wanted, got in [(f"{c.expect} {c.mask or ''}".strip(), f"{one.got} {one.mask}".strip())]
         )
         desk.table(titles, rows)
     if not as_json:
@@ -272,7 +282,7 @@ def _bring_in(
         by=desk.operator,
         source=source,
         reason=reason,
-        row_filters=desk.guard.policies.row_filters if desk.guard_name else {},
+        declared=desk.guard.policies.declared if desk.guard_name else Declared(),
     )
     with desk.transaction() as connection:
         new = plan.apply(connection, tenant, order)

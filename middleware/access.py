@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ..audit.entries import What
     from ..encryption.keyring import Keyring, TenantCipher
     from .fields import Field
+    from .masks import Mask
 
 Kind = Literal["request", "job", "sign_in", "public"]
 
@@ -60,8 +61,8 @@ class Sight(Enum):
     WITHHELD = "withheld"
 
 
-Way = tuple[Sight, Callable[[bytes, bytes], bytes]]
-"""How an access sees a field, and `FieldCipher.opener` of it."""
+Way = tuple[Sight, Callable[[bytes, bytes], bytes], "Mask"]
+"""How an access sees a field, `FieldCipher.opener` of it, and what is shown where it is seen masked."""
 
 
 def _shut(place: bytes, envelope: bytes) -> bytes:  # noqa: ARG001 - an opener
@@ -95,6 +96,7 @@ class Access:
         "_closed",
         "_decision",
         "_keyring",
+        "_masks",
         "_platform",
         "_renew_at",
         "_sessions",
@@ -168,6 +170,7 @@ class Access:
         self._closed = False
         self._decision: dict[str, Any] | None = None
         self._sights: dict[Field, Sight] = {}
+        self._masks: dict[Field, Mask] = {}
         self.ways: dict[Field, Way] = {}
         """By field, what `way` found."""
         self._checked: set[object] = set()
@@ -205,17 +208,33 @@ class Access:
             named = self.kind == "sign_in" and not self._closed and field.platform and not field.sealed
             if named or self.may(field.name, "read").allow:
                 known = Sight.CLEAR
-            elif self.may(field.name, "read_masked").allow:
+            elif self._mask(field) is not None:
                 known = Sight.MASKED
             else:
                 known = Sight.WITHHELD
             self._sights[field] = known
         return known
 
+    def _mask(self, field: Field) -> Mask | None:
+        """What the policy lets see masked, by the mask of the rule that decided; None where it lets see nothing."""
+        decision = self.may(field.name, "read_masked")
+        mask = field.mask_by(decision.mask) if decision.allow else None
+        if mask is not None:
+            self._masks[field] = mask
+        return mask
+
+    def mask(self, field: Field) -> Mask:
+        """What this access is shown of a value of ``field`` that it sees masked."""
+        return self._masks.get(field, field.mask)
+
     def narrow(self, fields: Iterable[Field]) -> None:
-        """From now on these columns are seen masked at most: less than the policy lets, never more."""
+        """From now on these columns are seen masked at most: less than the policy lets, never more.
+
+        By the mask of the rules that let the same roles see them masked, where there are any.
+        """
         for field in fields:
             if self.sight(field) is Sight.CLEAR:
+                self._mask(field)
                 self._sights[field] = Sight.MASKED
         self.ways.clear()
         self._checked.clear()
@@ -227,7 +246,7 @@ class Access:
         """
         sight = self.sight(field)
         opens = field.sealed and sight is not Sight.WITHHELD
-        way = self.ways[field] = (sight, self.cipher.opener(field.id) if opens else _shut)
+        way = self.ways[field] = (sight, self.cipher.opener(field.id) if opens else _shut, self.mask(field))
         return way
 
     # -- keys --

@@ -1,7 +1,8 @@
 """From an identity to an access: tenant, standing, purpose, decision, in this order, and a refusal at the first no.
 
 1. Is the tenant known, and what is its version now? One cheap question per request; what is remembered of the tenant
-   (roster, policy, keys) is used only if it is of that version.
+   (roster, policy, keys) is used only if it is of that version, and the policy if it is of this moment: an access keeps
+   the rules that were in force when it was let in.
 2. Is the tenant active?
 3. Is the actor an active member, with which roles at this moment? Somebody who was never a member may become one here
    (`first_sight`), which opens nothing. Roles that the application maps count instead of grants.
@@ -32,6 +33,7 @@ from ..errors import (
     TenantSuspended,
     TenantUnknown,
 )
+from ..tenants.clock import to_us
 from ..tenants.roster import ACTIVE
 from .access import Access
 from .purpose_choice import check_mapped, choose_purpose, registered, shown
@@ -73,7 +75,7 @@ class Admission:
         clock: Callable[[], datetime] | None = None,
         capacity: int = 500,
     ) -> None:
-        """``first_sight``: what becomes of strangers. ``clock``: the time, with its zone, by which grants hold."""
+        """``first_sight``: what becomes of strangers. ``clock``: the time, with its zone, for grants and rules."""
         self._keyring = keyring
         self._directory = directory
         self._policies = policies
@@ -167,7 +169,7 @@ class Admission:
             self._rosters.move_to_end(tenant)
         if roster.status != ACTIVE:
             return _Known(roster, None, self._keyring.cached(tenant), self._keyring.cached(PLATFORM))
-        snapshot = self._policies.cached(tenant, version)
+        snapshot = self._policies.cached(tenant, version, to_us(self._clock()))
         cipher = self._keyring.cached(tenant)
         platform = self._keyring.cached(PLATFORM)
         if snapshot is None or cipher is None or platform is None:
@@ -186,7 +188,7 @@ class Admission:
                 self._rosters.popitem(last=False)
         if roster.status != ACTIVE:  # a closed tenant may have neither policy nor keys any more
             return _Known(roster, None, self._keyring.cached(tenant), self._keyring.cached(PLATFORM))
-        snapshot = self._policies.snapshot(tenant, version)
+        snapshot = self._policies.snapshot(tenant, version, to_us(self._clock()))
         return _Known(roster, snapshot, self._keyring.cipher(tenant), self._keyring.cipher(PLATFORM))
 
     # -- steps 2 to 5 ------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, Boolean, Column, Enum, Integer, String, Uuid
@@ -27,7 +28,7 @@ from .constraints import check_constraints, index_tokens, move_constraints
 from .declare_rows import names_of, seal_rows
 from .erased import erased_for
 from .fields import Field, Protected, Register
-from .masks import MaskedColumn, mask_for, standin_for
+from .masks import MaskedColumn, instead, mask_for, standin_for
 from .owners import Owner, owner_of
 from .parents import parents_first
 from .personal import Personal
@@ -257,6 +258,7 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
                 f"{label}: give it another {word}=: names that begin with {' or '.join(_RESERVED)} are Amanah's own"
             )
             raise DeclarationError(detail=wanted)
+    own = mask_for(masked, bound.mask)
     bound.field = Field(
         id=bound.identifier or label,
         name=label,
@@ -269,7 +271,8 @@ def _take_in_column(register: Register, protected: Protected, name: str, type_: 
         required=not column.nullable,
         seals_none=bound.sealing is not None and inner.should_evaluate_none,
         codec=codec,
-        mask=mask_for(masked, bound.mask),
+        mask=own,
+        instead=cache(partial(instead, masked, own)),
         standin=None if column.nullable else standin_for(masked.kind, aware=masked.aware),
         search=bound.search == "exact",
         platform=bound.platform,

@@ -190,10 +190,11 @@ class _Shown(TypeDecorator[Any]):
 
 
 def _as_seen(one: Field, value: Any) -> Any:
-    sight = require(one.table.resource).sight(one)
+    access = require(one.table.resource)
+    sight = access.sight(one)
     if value is None or sight is Sight.CLEAR:
         return value
-    return one.mask(value) if sight is Sight.MASKED else one.standin
+    return access.mask(one)(value) if sight is Sight.MASKED else one.standin
 
 
 def shown_as(register: Register, one: Field) -> _Cell | _Shown:

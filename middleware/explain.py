@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ..access_policies.explanation import Explanation
+    from ..access_policies.rules import Rule
     from ..access_policies.snapshot import Snapshot
     from ..audit.entries import Entry
     from ..audit.log import Logged
@@ -142,24 +143,15 @@ def asked_last(entry: Entry) -> tuple[str, str] | None:
 
 def explanation_words(found: Explanation, language: Language) -> Iterator[str]:
     """One explanation of the policy, one sentence at a time."""
+    if found.rule is not None:
+        yield from _rule_words(found, found.rule, language)
+        return
     facts = {
         "roles": ", ".join(found.roles) or "-",
         "action": found.action,
         "object": found.object,
         "purpose": found.purpose,
     }
-    if found.rule is not None:
-        allow = N_("Rule {rule} allows it: {row}.")
-        deny = N_("Rule {rule} denies it, and a denial overrides every permission: {row}.")
-        row = " ".join(found.rule.words())
-        yield translate(allow if found.allow else deny, language, rule=found.rule.id, row=row)
-        if found.rows.allowed is not None:
-            some = N_("It speaks only of rows that one of these row filters lets through: {filters}.")
-            yield translate(some, language, filters=", ".join(found.rows.allowed))
-        if found.rows.denied:
-            but = N_("It does not speak of rows that one of these row filters lets through: {filters}.")
-            yield translate(but, language, filters=", ".join(found.rows.denied))
-        return
     yield translate(
         N_("No rule lets the roles {roles} {action} {object} for the purpose {purpose}."), language, **facts
     )
@@ -169,14 +161,7 @@ def explanation_words(found: Explanation, language: Language) -> Iterator[str]:
         )
     if not found.purpose_known:
         yield translate(N_("The purpose is not in the tenant's register."), language)
-    if found.masked:
-        yield translate(N_("They may see it masked."), language)
-    if found.purposes_that_do:
-        yield translate(
-            N_("The same roles may for these purposes: {purposes}."),
-            language,
-            purposes=", ".join(found.purposes_that_do),
-        )
+    yield from _otherwise_words(found, language)
     if found.missing_grant:
         yield translate(N_("What is missing: a grant of the role {role}."), language, role=found.missing_grant)
     elif found.missing_rule:
@@ -212,6 +197,44 @@ def _standing(one: Grant, now: datetime) -> tuple[int, float, str, Grant, dateti
         return 0, 0.0, N_("The grant {grant} of the role {role} waits for a second person since {time}."), one, at
     at = one.starts_at or one.granted_at
     return 1, at.timestamp(), N_("The grant {grant} of the role {role} begins on {time}."), one, at
+
+
+def _rule_words(found: Explanation, rule: Rule, language: Language) -> Iterator[str]:
+    """What the rule that decided says, and of which rows."""
+    said = N_("Rule {rule} denies it, and a denial overrides every permission: {row}.")
+    if found.allow:
+        said = N_("Rule {rule} allows it: {row}.")
+    elif rule.effect == "allow":
+        said = N_("Rule {rule} asks for a mask that this process cannot use for this column, so it is no: {row}.")
+    yield _of_rule(said, rule, language)
+    if found.rows.allowed is not None:
+        some = N_("It speaks only of rows that one of these row filters lets through: {filters}.")
+        yield translate(some, language, filters=", ".join(found.rows.allowed))
+    if found.rows.denied:
+        but = N_("It does not speak of rows that one of these row filters lets through: {filters}.")
+        yield translate(but, language, filters=", ".join(found.rows.denied))
+
+
+def _otherwise_words(found: Explanation, language: Language) -> Iterator[str]:
+    """How else, when else and what else for the same roles may."""
+    if found.masked and found.mask:
+        yield translate(N_("They may see it masked, by the mask {mask}."), language, mask=found.mask)
+    elif found.masked:
+        yield translate(N_("They may see it masked."), language)
+    if found.not_yet:
+        yield _of_rule(N_("Rule {rule} will allow it, and is not in force yet: {row}."), found.not_yet[0], language)
+    if found.no_longer:
+        yield _of_rule(N_("Rule {rule} allowed it, and is in force no longer: {row}."), found.no_longer[0], language)
+    if found.purposes_that_do:
+        yield translate(
+            N_("The same roles may for these purposes: {purposes}."),
+            language,
+            purposes=", ".join(found.purposes_that_do),
+        )
+
+
+def _of_rule(said: str, rule: Rule, language: Language) -> str:
+    return translate(said, language, rule=rule.id, row=" ".join(rule.words()))
 
 
 def _field_words(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..encryption.codecs import Codec
     from .declared_sql import DeclaredSql
     from .holds import Hold
+    from .masks import Mask
     from .observing import Observing
     from .row_seals import SealedRows
     from .siblings import Step
@@ -69,13 +70,15 @@ class Field:
     category: str
     sealed: bool
     codec: Codec
-    mask: Callable[[Any], Any]
+    mask: Mask
     standin: Any
     search: bool = False
     platform: bool = False
     domain: str = ""
     normalise: Callable[[Any], str] | None = None
     position: int = 0
+    instead: Callable[[str], Mask | None] = lambda _name: None
+    """The mask that a rule names, in place of `mask`; None where it does not fit, or would show more."""
     sealing: Step | None = None
     """How far a column that was in use has come; None for one that is governed, or sealed in place."""
     sealed_column: str = ""
@@ -103,6 +106,10 @@ class Field:
         self.clear_bit, self.masked_bit = 1 << (2 * self.position), 2 << (2 * self.position)
         self.prefix = netstring(self.id.encode())
         self.sealed_column = self.sealed_column or self.column
+
+    def mask_by(self, name: str) -> Mask | None:
+        """What is shown masked by a rule that names this mask, "" for the column's own; None: nothing can be."""
+        return self.instead(name) if name else self.mask
 
     @property
     def index_columns(self) -> tuple[str, str]:
@@ -334,6 +341,13 @@ class Register:
     def categories(self) -> dict[str, str]:
         """``table.column`` → category, for the policies."""
         return {f.name: f.category for f in self.fields.values()}
+
+    def mask_fits(self, field: str, mask: str) -> bool:
+        """Whether a rule can name the mask for the field ``table.column``."""
+        table, _, column = field.rpartition(".")
+        known = self.by_name(table)
+        one = known.fields.get(column) if known is not None else None
+        return one is not None and one.name == field and one.instead(mask) is not None
 
     def close(self) -> None:
         """Compute the look-ups once all tables are in."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from ..access_policies.masks import at_least_as_strict
 from ..encryption.coordinates import Coordinate
 from ..errors import DeclarationError
 from .pseudonyms import Pseudonym
@@ -207,6 +208,15 @@ def _named(column: MaskedColumn, name: str) -> Mask:
     if not issubclass(column.kind, found[1]):
         raise DeclarationError(detail=f"the mask {name!r} does not fit values of type {column.kind.__name__}")
     return made[0](column, text) if made is not None else BY_NAME[name][0]
+
+
+def instead(column: MaskedColumn, own: Mask, name: str) -> Mask | None:
+    """The mask that a rule names, in place of the column's ``own``; None where it does not fit, or would show more."""
+    try:
+        mask = _named(column, name)
+    except DeclarationError:
+        return None
+    return mask if at_least_as_strict(name, name_of(own)) else None
 
 
 def name_of(mask: Mask) -> str | None:

@@ -228,7 +228,7 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:  # noqa: C901 - the
                         return None
                     end = begin
             payload = data[end:]
-            sight, open_one = access.ways.get(field) or access.way(field)
+            sight, open_one, mask = access.ways.get(field) or access.way(field)
             if sight is Sight.WITHHELD:
                 standin = field.standin
                 return standin.copy() if type(standin) in _MUTABLE else standin
@@ -243,7 +243,7 @@ def cell_opener(register: Register) -> Callable[[Any], Any]:  # noqa: C901 - the
                 value = field.codec.decode_plain(payload)
             masked = sight is Sight.MASKED
             access.notes.opened(field, row.note, masked=masked)
-            return field.mask(value) if masked else value
+            return mask(value) if masked else value
         except SealError as error:
             _tell(register, data)
             refuse(error)

@@ -76,7 +76,7 @@ CSV = [
 def test_an_import_with_a_line_that_cannot_be_taken_writes_nothing(engine, tmp_path, lines):
     """Duplicates, names with commas, other tenants, links that nobody declared: the file is refused as a whole."""
     folder = tmp_path / "c"
-    _, path = casbin_files.write(folder, present(engine), FIELDS)
+    _, path = casbin_files.write(folder, present(engine), FIELDS, 0)
     before = everything(engine)
     path.write_text(path.read_text("utf-8") + lines + "\n", "utf-8")
     with pytest.raises(PolicyFileWrong):

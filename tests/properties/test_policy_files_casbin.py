@@ -60,7 +60,7 @@ def test_a_plain_enforcer_on_the_exported_files_decides_as_the_snapshot(content)
     above = {role: frozenset(parents) for role, parents in content.roles.items()}
     snapshot = Snapshot("t", 1, above, content.purposes, content.rules, FIELDS)
     with tempfile.TemporaryDirectory() as place:
-        model, policy = casbin_files.write(Path(place), content, FIELDS)
+        model, policy = casbin_files.write(Path(place), content, FIELDS, 0)
         assert casbin_files.read(Path(place), content, FIELDS) == content
         enforcer = casbin.Enforcer(str(model), str(policy))
     for role, obj, action, purpose in product(ROLES, OBJECTS, ACTIONS, [one.key for one in PURPOSES]):

@@ -14,7 +14,7 @@ BILLING = "essential.service.payment_processing"
 @pytest.fixture
 def written(tmp_path):
     """The folder of an exported template."""
-    casbin_files.write(tmp_path / "c", templates.load("trading"), FIELDS)
+    casbin_files.write(tmp_path / "c", templates.load("trading"), FIELDS, 0)
     return tmp_path / "c"
 
 
@@ -22,7 +22,7 @@ def written(tmp_path):
 def test_what_is_written_is_read_back(tmp_path, name):
     """Rules and inheritance come back; roles and purposes are the ones that are there."""
     content = templates.load(name)
-    casbin_files.write(tmp_path / "c", content, FIELDS)
+    casbin_files.write(tmp_path / "c", content, FIELDS, 0)
     assert casbin_files.read(tmp_path / "c", content, FIELDS) == content
 
 
@@ -38,7 +38,7 @@ def test_links_that_follow_from_elsewhere_may_be_left_out(written):
 def test_a_file_that_is_there_is_not_overwritten(written):
     """An export goes into a new folder."""
     with pytest.raises(PolicyFileWrong, match="already"):
-        casbin_files.write(written, templates.load("blank"), FIELDS)
+        casbin_files.write(written, templates.load("blank"), FIELDS, 0)
 
 
 BAD = [

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from amanah.access_policies import casbin_files, content, plan, templates
+from amanah.access_policies.declared import Declared
 from amanah.access_policies.policies import Policies
 from amanah.access_policies.policy_files import read_folder, write_folder
 from amanah.access_policies.policy_tests import run_policy_tests
@@ -38,7 +39,7 @@ def test_files_say_of_which_rows_a_rule_speaks(tmp_path):
     assert read_folder(tmp_path / "policy") == wanted()
     assert 'row_filter = "assigned"' in (tmp_path / "policy" / "rules.toml").read_text()
     with pytest.raises(PolicyFileWrong):
-        casbin_files.write(tmp_path / "casbin", wanted(), {})
+        casbin_files.write(tmp_path / "casbin", wanted(), {}, 0)
 
 
 def test_a_plan_with_a_filter_that_nobody_declares_is_not_carried_out(own_database):
@@ -51,7 +52,7 @@ def test_a_plan_with_a_filter_that_nobody_declares_is_not_carried_out(own_databa
         plan.apply(connection, "toko", order(wanted(), version, shown))
     with own_database.begin() as connection:
         assert content.read(connection, "toko").rules == ()
-        plan.apply(connection, "toko", order(wanted(), version, shown, row_filters=FILTERS))
+        plan.apply(connection, "toko", order(wanted(), version, shown, declared=Declared(row_filters=FILTERS)))
         assert content.read(connection, "toko") == wanted()
         assert content.restored(wanted().stored()) == wanted()
         new = version_of(connection, "toko")
