@@ -54,6 +54,17 @@ def read_rules(connection: Connection, tenant_id: str) -> list[Rule]:
     return [Rule(*row) for row in connection.execute(select(*columns).where(mine).order_by(table.c.number))]
 
 
+def rules_with_names(connection: Connection) -> list[tuple[str, Rule]]:
+    """The rules of all tenants that name a row filter or a mask, each with its tenant."""
+    table = models.rule
+    columns = [table.c[name] for name in Rule.__slots__]
+    mine = table.c.until.is_(None) & ((table.c.row_filter != "") | (table.c.mask != ""))
+    rows = connection.execute(
+        select(table.c.tenant_id, *columns).where(mine).order_by(table.c.tenant_id, table.c.number)
+    )
+    return [(tenant, Rule(*row)) for tenant, *row in rows]
+
+
 def write_roles(
     connection: Connection,
     tenant_id: str,

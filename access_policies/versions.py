@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from ..errors import InvalidInput
 from . import models
 from .content import Content, restored
+from .rules import Rule
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -79,6 +80,42 @@ def content_of(connection: Connection, tenant_id: str, version: int) -> Content:
         known = ", ".join(str(one.version) for one in kept(connection, tenant_id)) or "none"
         raise InvalidInput(detail=f"the policy of version {version} was not kept; kept are: {known}")
     return restored(found)
+
+
+def altered(connection: Connection) -> dict[str, tuple[str, ...]]:
+    """For each tenant whose rules somebody changed past its policy: the ids, or the words of rules that are gone.
+
+    1. Rows of rules are never deleted: a number below the highest that no row has was. (The highest leave no gap.)
+    2. What was in force at the newest version that is kept is in its content, row by row.
+    """
+    table = models.rule
+    counts = select(table.c.tenant_id).group_by(table.c.tenant_id).having(func.max(table.c.number) != func.count())
+    newest = select(models.policy_version.c.tenant_id).distinct()
+    tenants = {*connection.execute(counts).scalars(), *connection.execute(newest).scalars()}
+    found = {tenant: (*_gaps(connection, tenant), *_other_than_kept(connection, tenant)) for tenant in sorted(tenants)}
+    return {tenant: names for tenant, names in found.items() if names}
+
+
+def _gaps(connection: Connection, tenant_id: str) -> list[str]:
+    mine = select(models.rule.c.number).where(models.rule.c.tenant_id == tenant_id)
+    numbers = set(connection.execute(mine).scalars())
+    return [f"r{number}" for number in range(1, max(numbers, default=0)) if number not in numbers]
+
+
+def _other_than_kept(connection: Connection, tenant_id: str) -> list[str]:
+    newest = kept(connection, tenant_id)[-1:]
+    try:
+        wanted = {rule.words() for one in newest for rule in content_of(connection, tenant_id, one.version).rules}
+    except InvalidInput:  # history says so
+        return []
+    table = models.rule
+    found: dict[tuple[str, ...], str] = {}
+    for one in newest:
+        then = (table.c.since <= one.version) & (table.c.until.is_(None) | (table.c.until > one.version))
+        columns = [table.c[name] for name in Rule.__slots__]
+        rows = connection.execute(select(*columns).where((table.c.tenant_id == tenant_id) & then))
+        found |= {rule.words(): rule.id for rule in (Rule(*row) for row in rows)}
+    return [*(found[words] for words in found.keys() - wanted), *(" ".join(words) for words in wanted - found.keys())]
 
 
 def rule_changes(connection: Connection, tenant_id: str) -> list[RuleChanges]:

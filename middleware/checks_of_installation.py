@@ -262,6 +262,23 @@ COMMANDS_HELD: Final = Check(
     production=True,
 )
 
+# -- the tenants' policies ---------------------------------------------------------------------------------------------
+
+RULES_ALTERED: Final = Check(
+    "AMN-D058",
+    "error",
+    "database",
+    N_("Rules of this tenant were changed by SQL, past its policy and its versions: {rules}."),
+    N_("Compare with the policy's files, bring them in, and find out who did it: amanah policy plan, apply"),
+)
+RULE_NOT_KEPT: Final = Check(
+    "AMN-D059",
+    "warning",
+    "database",
+    N_("This guard does not know what the rule {rule} names, or it does not fit ({name}): the rule opens nothing."),
+    N_("Declare the row filter, or let the rule name a mask that fits; docs/reference/types-and-masks.md lists them."),
+)
+
 # -- what the layers above look at -------------------------------------------------------------------------------------
 
 TOKENS_LACKING: Final = Check(

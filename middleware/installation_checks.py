@@ -40,6 +40,7 @@ from .checks_of_installation import (
 )
 from .engines import unprotected
 from .live_keys import is_elsewhere, live_conflicts, live_parents
+from .live_policies import live_policies
 from .live_row_security import live_row_security
 from .live_steps import live_steps
 from .live_tables import live_tables
@@ -84,6 +85,7 @@ def installation(register: Register, metadata: MetaData, place: Installation) ->
     yield from live_parents(register, place.engine)
     yield from live_conflicts(register, place.engine)
     yield from live_steps(register, place.engine)
+    yield from live_policies(register, place.engine)
     yield from _fixed_tenant(register, place.engine)
     yield from _role(place.engine)
     yield from live_row_security(register, place.engine, commands_pass=bool(place.settings.owner_url))

@@ -23,7 +23,10 @@ SOURCES += [ROOT / f"{name}.py" for name in ABOVE]
 TESTS = [
     (ROOT / "tests" / "unit" / name).with_name(f"test_{name.rpartition('/')[2]}.py")
     for name in (
-        *(f"middleware/{one}" for one in ("doctor", "live_keys", "live_row_security", "live_tables", "silences")),
+        *(
+            f"middleware/{one}"
+            for one in ("doctor", "live_keys", "live_policies", "live_row_security", "live_tables", "silences")
+        ),
         *ABOVE,
     )
 ]
