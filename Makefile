@@ -84,9 +84,9 @@ unit: export TMPDIR := $(shell if test -w /dev/shm && test "$$(df -Pk /dev/shm |
 unit: $(VENV)/.dev
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
-# A million messages beside the accumulated hash of the specification.
+# A million messages beside the accumulated hash of the specification; thousands of policies beside plain Casbin.
 long: $(VENV)/.dev
-	AMANAH_TEST_LONG=1 $(BIN)/pytest -q tests/unit/encryption/test_xaes.py
+	AMANAH_TEST_LONG=1 $(BIN)/pytest -q tests/unit/encryption/test_xaes.py tests/properties/test_policy_decisions.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

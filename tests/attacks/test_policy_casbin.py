@@ -1,4 +1,9 @@
-"""Casbin's known defects, and that none of them is on our way."""
+"""Casbin's known defects, and that none of them is on our way.
+
+Each has its test: roles with a comma in ``test_policy_role_with_comma``; chains deeper than nine links in
+``test_hierarchies`` and below; `remove_policies`, the empty filter, `FastEnforcer`, links that forget their conditions
+below; enforcers that are not safe for threads in ``test_policy_threads``.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +18,12 @@ import pytest
 
 import amanah
 from amanah.access_policies import judge
+from amanah.access_policies.hierarchy import LONGEST_CHAIN, check_links
 from amanah.access_policies.policies import Policies
 from amanah.access_policies.purposes import Purpose
 from amanah.access_policies.rules import Rule
 from amanah.access_policies.snapshot import Snapshot
-from amanah.errors import PolicyUnavailable
+from amanah.errors import InvalidInput, PolicyUnavailable
 from amanah.tenants.directory import Directory
 
 ROOT = Path(amanah.__file__).parent
@@ -127,6 +133,22 @@ def test_an_expired_role_does_not_come_back_with_a_new_policy(own_database):
         assert not may(end + timedelta(days=1))
         with own_database.begin() as connection:
             directory.add_member(connection, "toko", f"m{directory.load('toko').version}")
+
+
+def test_a_chain_that_casbin_would_cut_off_is_refused_before_it_loses_a_denial():
+    """A plain enforcer follows nine links and then says "no link" without a word, also where a denial hangs on it."""
+
+    def denied(links):
+        enforcer = casbin.Enforcer(str(judge.MODEL_PATH))
+        enforcer.add_policies([["r0", "*", "read", "*", "allow"], [f"r{links}", "salary", "read", "*", "deny"]])
+        enforcer.add_grouping_policies([[f"r{number}", f"r{number + 1}"] for number in range(links)])
+        enforcer.add_named_grouping_policy("g2", "salary", "salary")
+        enforcer.add_named_grouping_policy("g3", BILLING, "*")
+        return not enforcer.enforce("r0", "salary", "read", BILLING)
+
+    assert (denied(LONGEST_CHAIN), denied(LONGEST_CHAIN + 3)) == (True, False)
+    with pytest.raises(InvalidInput, match="more than 8 links"):
+        check_links([(f"r{number}", f"r{number + 1}") for number in range(LONGEST_CHAIN + 1)], "role")
 
 
 def test_many_tenants_decide_at_once_without_error(switching_fast):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from amanah.access_policies.judge import subject_of
 from amanah.access_policies.policies import Policies
 from amanah.access_policies.purposes import Purpose
 from amanah.access_policies.rules import Rule
@@ -73,25 +72,6 @@ def test_a_name_that_other_tools_would_split_is_refused_for_a_purpose_and_an_act
         for write in writes:
             with pytest.raises(InvalidInput):
                 write()
-
-
-def test_a_role_with_a_comma_stays_one_name_even_if_it_got_into_the_rows():
-    """Our adapter hands lists to Casbin: `admin, tenantb` is never read as `admin`, nor does it disturb other rules."""
-    rules = [Rule(1, "admin, tenantb", "invoice", "read", "*"), Rule(2, "clerk", "store", "read", "*")]
-    parents = {"admin": frozenset(), "clerk": frozenset(), "admin, tenantb": frozenset()}
-    snapshot = Snapshot("toko", 1, parents, [Purpose(BILLING, "", "contract")], rules, {})
-    assert not snapshot.decide(frozenset({"admin"}), "invoice", "read", BILLING).allow
-    assert snapshot.decide(frozenset({"admin, tenantb"}), "invoice", "read", BILLING).allow
-    assert snapshot.decide(frozenset({"clerk"}), "store", "read", BILLING).allow
-
-
-def test_an_actor_who_claims_the_subject_of_a_role_set_gets_nothing():
-    """A mapped role called like the synthetic subject of other people's roles is unknown, and so is `*`."""
-    rules = [Rule(1, "owner", "invoice", "read", "*")]
-    snapshot = Snapshot("toko", 1, {"owner": frozenset()}, [Purpose(BILLING, "", "contract")], rules, {})
-    assert snapshot.decide(frozenset({"owner"}), "invoice", "read", BILLING).allow
-    for claimed in (subject_of(["owner"]), "*", "", "owner ", "OWNER", "owner\n"):
-        assert not snapshot.decide(frozenset({claimed}), "invoice", "read", BILLING).allow
 
 
 def test_roles_that_nobody_registered_do_not_spoil_the_ones_that_are():

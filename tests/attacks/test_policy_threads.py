@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
+from amanah.access_policies.instants import instant
 from amanah.access_policies.policies import Policies
-from amanah.database import bump
+from amanah.database import bump, version_of
 from amanah.tenants.versions import VersionReader
 
 BILLING = "essential.service.payment_processing"
@@ -119,3 +121,38 @@ def test_one_new_snapshot_asked_by_thirty_two_threads_at_once_answers_each_right
 
         with ThreadPoolExecutor(32) as pool:
             assert all(all(answers) for answers in pool.map(ask, range(32)))
+
+
+def test_thirty_two_threads_at_both_sides_of_a_rules_end_each_get_their_moments_answer(own_database, restless):
+    """One snapshot in memory, requests of two moments at once: no yes after the end, no no before it."""
+    policies = Policies(own_database, FIELDS)
+    begin, end = datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC)
+    with own_database.begin() as connection:
+        bump(connection, "toko")
+        policies.add_purpose(connection, "toko", BILLING, legal_basis="contract")
+        policies.add_role(connection, "toko", "cashier")
+        for obj, effect in (("category:user.contact", "allow"), ("customer.f0", "deny")):
+            policies.add_rule(
+                connection, "toko", role="cashier", object=obj, action="read", purpose="*", effect=effect,
+                starts_at=begin, ends_at=end,
+            )  # fmt: skip
+        policies.add_rule(connection, "toko", role="cashier", object="store", action="read", purpose="*")
+        version = version_of(connection, "toko")
+    moments = [(instant(begin) - 1, False), (instant(begin), True), (instant(end) - 1, True), (instant(end), False)]
+    start = threading.Barrier(32)
+
+    def ask(seed):
+        start.wait(30)
+        wrong = 0
+        for step in range(24):
+            now, open_now = moments[(seed + step) % 4]
+            found = policies.snapshot("toko", version, now)
+            asked = [
+                found.decide(frozenset({"cashier"}), obj, "read", BILLING)
+                for obj in ("customer.f1", "customer.f0", "store")
+            ]
+            wrong += [answer.allow for answer in asked] != [open_now, False, True]
+        return wrong
+
+    with ThreadPoolExecutor(32) as pool:
+        assert sum(pool.map(ask, range(32))) == 0

@@ -1,7 +1,8 @@
-"""Remembered decisions against a plain Casbin enforcer with the same model file."""
+"""Remembered decisions against a plain Casbin enforcer with the same model file; of rules with times and masks, too."""
 
 from __future__ import annotations
 
+import os
 from itertools import product
 
 import casbin
@@ -13,6 +14,9 @@ from amanah.access_policies.judge import MODEL_PATH
 from amanah.access_policies.purposes import Purpose
 from amanah.access_policies.rules import Rule
 from amanah.access_policies.snapshot import Snapshot
+
+EFFORT = 50 if os.environ.get("AMANAH_TEST_LONG") else 1
+"""`make long` feeds thousands of models."""
 
 ROLES = ("r0", "r1", "r2", "r3")
 FIELDS = {"a.x": "user.contact.email", "a.y": "x.user.contact.fax", "b.x": "user.name", "b.y": "user.contact.email"}
@@ -37,20 +41,41 @@ PURPOSES = (
 )
 RULED = ("*", "p", "p.one", "p.two", "q", "q.main", "x.q.main", "x.q.main.sub")
 
-rules = st.lists(
-    st.tuples(
-        st.sampled_from(ROLES),
-        st.sampled_from(PATTERNS),
-        st.sampled_from(ACTIONS),
-        st.sampled_from(RULED),
-        st.sampled_from(("allow", "allow", "allow", "deny")),
-    ),
-    max_size=12,
-    unique=True,
+rule_parts = (
+    st.sampled_from(ROLES),
+    st.sampled_from(PATTERNS),
+    st.sampled_from(ACTIONS),
+    st.sampled_from(RULED),
+    st.sampled_from(("allow", "allow", "allow", "deny")),
 )
+rules = st.lists(st.tuples(*rule_parts), max_size=12, unique=True)
 # A role inherits only from ones after it: no circles, as the register makes sure.
 inheritance = st.sets(st.sampled_from([(low, high) for low, high in product(ROLES, ROLES) if low < high]))
 role_sets = st.sets(st.sampled_from(ROLES), min_size=1).map(frozenset)
+
+
+MASKS = ("last4", "hash", "dots", "unknown")
+MOMENTS = (5, 10, 15, 20, 25, 30, 35)
+TIMES = (None, None, 10, 20, 30)
+
+
+@st.composite
+def limited_rules(draw):
+    """Random rules of which some begin, end, or name a mask; the same words may come back with another time."""
+    found = []
+    for number, row in enumerate(draw(st.lists(st.tuples(*rule_parts), max_size=10)), 1):
+        start, end = draw(st.sampled_from(TIMES)), draw(st.sampled_from(TIMES))
+        if start is not None and end is not None and start >= end:
+            end = None
+        masked = row[2] == "read_masked" and row[4] == "allow"
+        mask = draw(st.sampled_from(("", *MASKS))) if masked else ""
+        found.append(Rule(number, *row, mask=mask, starts_at=start, ends_at=end))
+    return found
+
+
+def fits(_field, mask):
+    """This process knows all masks but one."""
+    return mask != "unknown"
 
 
 def plain_enforcer(rows, parents, held):
@@ -70,7 +95,7 @@ def plain_enforcer(rows, parents, held):
     return enforcer
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * EFFORT, deadline=None)
 @given(rows=rules, parents=inheritance, held=role_sets)
 def test_a_remembered_decision_is_what_plain_casbin_decides(rows, parents, held):
     """For random roles, rules and denies both agree on every object, action and purpose, the first time and again."""
@@ -82,6 +107,44 @@ def test_a_remembered_decision_is_what_plain_casbin_decides(rows, parents, held)
     expected = [enforcer.enforce("somebody", *question) for question in questions]
     assert [snapshot.decide(held, *question).allow for question in questions] == expected
     assert [snapshot.decide(held, *question).allow for question in questions] == expected
+
+
+@settings(max_examples=60 * EFFORT, deadline=None)
+@given(limited=limited_rules(), parents=inheritance, held=role_sets, now=st.sampled_from(MOMENTS), made=st.booleans())
+def test_rules_out_of_time_count_for_nothing_and_masks_change_no_answer_but_an_unknown_one(
+    limited, parents, held, now, made
+):
+    """Plain Casbin with exactly the rules of this moment agrees on every question; the mask is the strictest.
+
+    ``made``: the snapshot was made for this moment, or led there from another one.
+    """
+    above = {role: frozenset(high for low, high in parents if low == role) for role in ROLES}
+    first = Snapshot("t", 1, above, PURPOSES, limited, FIELDS, fits=fits, now=now if made else 17)
+    snapshot = first if made else first.at(now)
+    assert snapshot.holds(now)
+    in_force = [
+        rule
+        for rule in limited
+        if (rule.starts_at is None or now >= rule.starts_at) and (rule.ends_at is None or now < rule.ends_at)
+    ]
+    enforcer = plain_enforcer({rule.row() for rule in in_force}, parents, held)
+    by_mask = {
+        mask: plain_enforcer(rows, parents, held)
+        for mask in MASKS
+        if (rows := {rule.row() for rule in in_force if rule.mask == mask})
+    }
+    for obj, action, purpose in product(OBJECTS, ACTIONS, [purpose.key for purpose in PURPOSES]):
+        allow, mask = enforcer.enforce("somebody", obj, action, purpose), ""
+        if allow and action == "read_masked":
+            named = [one for one in MASKS if one in by_mask and by_mask[one].enforce("somebody", obj, action, purpose)]
+            allow = "unknown" not in named
+            mask = named[-1] if named and allow else ""
+        for _ in range(2):
+            decision = snapshot.decide(held, obj, action, purpose)
+            assert (decision.allow, decision.mask) == (allow, mask)
+        deciding = next((rule for rule in in_force if rule.id == decision.rule), None)
+        assert (deciding is None) == (decision.rule is None)
+        assert not mask or deciding.mask == mask
 
 
 @settings(max_examples=60, deadline=None)

@@ -49,18 +49,28 @@ def contents(draw):
     pairs = [(low, high) for low, high in product(ROLES, ROLES) if low < high]
     links = draw(st.sets(st.sampled_from(pairs)))
     roles = {role: tuple(sorted(high for low, high in links if low == role)) for role in ROLES}
-    rules = tuple(Rule(number, *row) for number, row in enumerate(sorted(rows), 1))
+    rules = []
+    for number, row in enumerate(sorted(rows), 1):
+        start = draw(st.sampled_from((None, None, None, 10, 20)))
+        end = draw(st.sampled_from((None, None, None, 30, 10**16 + 1)))
+        masked = (row[2], row[4]) == ("read_masked", "allow") and row[1] not in ("a", "b")
+        mask = draw(st.sampled_from(("", "dots", "hash"))) if masked else ""
+        rules.append(Rule(number, *row, mask=mask, starts_at=start, ends_at=end))
+    rules = tuple(rules)
     return Content(roles, {role: {"en": role} for role in ROLES}, PURPOSES, rules)
 
 
 @settings(max_examples=60)
-@given(content=contents())
-def test_a_plain_enforcer_on_the_exported_files_decides_as_the_snapshot(content):
-    """For every role, object, action and purpose; and the import reads what the export wrote."""
+@given(content=contents(), now=st.sampled_from((5, 10, 25, 30)))
+def test_a_plain_enforcer_on_the_exported_files_decides_as_the_snapshot(content, now):
+    """For every role, object, action and purpose, at its moment; and the import reads what the export wrote.
+
+    A rule does not lose its time or its mask on the way through Casbin's files, which have no place for them.
+    """
     above = {role: frozenset(parents) for role, parents in content.roles.items()}
-    snapshot = Snapshot("t", 1, above, content.purposes, content.rules, FIELDS)
+    snapshot = Snapshot("t", 1, above, content.purposes, content.rules, FIELDS, fits=lambda *_: True, now=now)
     with tempfile.TemporaryDirectory() as place:
-        model, policy = casbin_files.write(Path(place), content, FIELDS, 0)
+        model, policy = casbin_files.write(Path(place), content, FIELDS, now)
         assert casbin_files.read(Path(place), content, FIELDS) == content
         enforcer = casbin.Enforcer(str(model), str(policy))
     for role, obj, action, purpose in product(ROLES, OBJECTS, ACTIONS, [one.key for one in PURPOSES]):

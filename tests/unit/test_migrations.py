@@ -15,6 +15,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, 
 
 import amanah
 from amanah import database, migrations
+from amanah.access_policies import models as policy
 from amanah.errors import DatabaseNotMigrated
 
 BRANCHES = {"core": database.core, "trail": database.trail}
@@ -67,6 +68,31 @@ def test_no_table_hides_outside_the_modules_of_models(all_models):
     for module in pkgutil.walk_packages(amanah.__path__, "amanah."):
         importlib.import_module(module.name)
     assert {name for metadata in BRANCHES.values() for name in metadata.tables} == known
+
+
+def test_a_downgrade_opens_nothing_that_a_rule_limited(database_url, engines, all_models):
+    """Without the columns a rule with an end or a mask would hold for ever and show more: it ends, in a new version."""
+    migrations.upgrade(database_url)
+    engine = engines["core"]
+    rows = {1: {}, 2: {"ends_at": 5}, 3: {"mask": "dots"}, 4: {"starts_at": 5, "effect": "deny"}, 5: {"starts_at": 5}}
+    with engine.begin() as connection:
+        database.bump(connection, "toko")
+        database.bump(connection, "lain")
+        connection.execute(policy.role.insert().values(tenant_id="toko", name="clerk", description={}))
+        for number, names in rows.items():
+            rule = {"tenant_id": "toko", "number": number, "role": "clerk", "object": "a.b", "purpose": "*", "since": 1}
+            connection.execute(
+                policy.rule.insert().values(**rule, action="read_masked", **{"effect": "allow", **names})
+            )
+        command.downgrade(migrations.configuration(connection), "core_0009")
+    with engine.begin() as connection:
+        left = connection.execute(text("SELECT number FROM amanah_rule WHERE until IS NULL ORDER BY number"))
+        assert left.scalars().all() == [1, 4]
+        ended = connection.execute(text("SELECT DISTINCT until FROM amanah_rule WHERE until IS NOT NULL"))
+        assert ended.scalars().all() == [2]
+        versions = connection.execute(text("SELECT tenant_id, version FROM amanah_version ORDER BY tenant_id"))
+        assert [tuple(row) for row in versions] == [("lain", 1), ("toko", 2)]
+    migrations.upgrade(database_url)
 
 
 def test_migrations_go_up_down_and_up_again(database_url, engines, all_models):

@@ -246,3 +246,72 @@ def test_bad_input_is_told(small_shop, arguments, told):
     assert result.exit_code == 2
     assert told in " ".join(result.stderr.replace("│", " ").split())
     assert "Traceback" not in result.stderr
+
+
+LIMITED = """
+[[rule]]
+role = "courier"
+objects = ["customer.phone"]
+actions = ["read_masked"]
+purposes = ["billing"]
+mask = "dots"
+starts_at = 2000-01-01T07:00:00+07:00
+
+[[rule]]
+role = "courier"
+objects = ["report"]
+actions = ["read"]
+purposes = ["billing"]
+ends_at = "2000-01-31T00:00+07:00"
+"""
+
+
+def test_rules_with_a_time_and_a_mask_go_in_and_out(shop):
+    """Planned with their words, applied, exported as they are; Casbin's files hold what is in force, and it is said."""
+    add(shop, LIMITED)
+    planned = ok(shop.run("policy", "plan", "--tenant", "toko-a", "current", "--json"), 1)
+    names = [change["name"] for change in json.loads(planned.stdout)["changes"]]
+    billing = "essential.service.payment_processing"
+    assert names == [
+        f"courier customer.phone read_masked {billing} allow mask=dots from=2000-01-01T00:00:00Z",
+        f"courier report read {billing} allow until=2000-01-30T17:00:00Z",
+    ]
+    ok(shop.run("policy", "apply", "--tenant", "toko-a", "current", "--yes"))
+    ok(shop.run("policy", "export", "--tenant", "toko-a", "again"))
+    assert "No change" in ok(shop.run("policy", "plan", "--tenant", "toko-a", "again")).stdout
+    exported = ok(shop.run("policy", "export", "--tenant", "toko-a", "--casbin", "c"))
+    assert "1 rules are not in force now" in exported.stdout
+    text = (shop.folder / "c" / "policy.csv").read_text("utf-8")
+    assert (f"p, courier, customer.phone, read_masked, {billing}, allow" in text, "courier, report" in text) == (1, 0)
+    assert "No change" in ok(shop.run("policy", "import", "--tenant", "toko-a", "--casbin", "c")).stdout
+
+
+def test_a_mask_that_the_guard_could_not_keep_is_not_applied(small_shop):
+    """Nor one that nobody can judge, because no guard is given; nothing is half-applied."""
+    before = version(small_shop)
+    add(small_shop, LIMITED.replace('"dots"', '"initials"'))
+    result = small_shop.run("policy", "apply", "--tenant", "toko-a", "current", "--yes")
+    assert (result.exit_code, "the mask initials cannot be used for customer.phone" in result.stderr) == (2, True)
+    add(small_shop, LIMITED)
+    here = ("--database", small_shop.url, "policy", "apply", "--tenant", "toko-a", "current", "--yes")
+    result = small_shop.bare(*here)
+    assert (result.exit_code, "no personal column under customer.phone" in result.stderr) == (2, True)
+    assert version(small_shop) == before
+
+
+def test_a_test_may_pin_the_clock_and_expect_a_mask(small_shop):
+    """In TOML and in YAML; what differs says which mask came."""
+    add(small_shop, LIMITED)
+    folder = small_shop.folder / "current" / "tests"
+    folder.mkdir()
+    case = "case:\n- as: courier\n  object: customer.phone\n  purpose: billing\n  now: {}\n  expect: {}\n{}"
+    (folder / "a.yaml").write_text(case.format("2000-01-01T06:59+07:00", "deny", ""), "utf-8")
+    (folder / "b.yml").write_text(case.format("2000-01-01T07:00+07:00", "masked", "  mask: dots\n"), "utf-8")
+    assert "2 tests, 0 failed." in ok(small_shop.run("policy", "test", "current")).stdout
+    (folder / "b.yml").write_text(case.format("2000-01-01T07:00+07:00", "masked", "  mask: last4\n"), "utf-8")
+    failed = json.loads(ok(small_shop.run("policy", "test", "current", "--json"), 1).stdout)
+    assert [(one["got"], one["mask"], one["passed"]) for one in failed] == [
+        ("deny", "", True),
+        ("masked", "dots", False),
+    ]
+    assert "masked dots" in ok(small_shop.run("policy", "test", "current"), 1).stdout

@@ -126,6 +126,42 @@ async def test_a_grant_ends_when_it_says(world):
         await admission.admit(who("budi"), CUSTOMER, "billing")
 
 
+async def test_a_rule_begins_and_ends_when_it_says_and_an_open_access_keeps_its_rules(world):
+    """The next access is judged by its own moment; one that was let in goes on as it was, however long it lasts."""
+    now = datetime.now(UTC)
+    order = route("GET /orders", "order", "delete", ["fulfilment"])
+    with world.engine.begin() as connection:
+        world.policies.add_rule(
+            connection,
+            "toko",
+            role="cashier",
+            object="order",
+            action="delete",
+            purpose="fulfilment",
+            starts_at=now + timedelta(hours=1),
+            ends_at=now + timedelta(hours=2),
+        )
+    clock = [now]
+    admission = Admission(
+        keyring=world.keyring,
+        directory=world.directory,
+        policies=world.policies,
+        versions=world.versions,
+        clock=lambda: clock[0],
+    )
+    for hours, let_in in ((0, False), (1, True), (2, False), (1.5, True), (0.5, False)):
+        clock[0] = now + timedelta(hours=hours)
+        access, refusal = await admission.consider(who(), order, "fulfilment")
+        assert (refusal is None) is let_in
+    clock[0] = now + timedelta(hours=1)
+    access = await admission.admit(who(), order, "fulfilment")
+    job = admission.admit_now(who(), purpose="fulfilment", reason="a long job")
+    clock[0] = now + timedelta(hours=2)
+    assert not admission.admit_now(who(), purpose="fulfilment", reason="a job").may("order", "delete").allow
+    for kept in (access, job):
+        assert kept.may("order", "delete").allow
+
+
 async def test_roles_mapped_by_the_application_are_taken(world):
     """Somebody without a membership here may have roles from the app's own table; a suspended member may not."""
     mapped = who("somebody", roles=frozenset({"cashier"}))
