@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .decision import ALL_ROWS, Rows
+from .declared import fits_nowhere
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .content import Content
+    from .declared import Fits
 
 Verdict = Literal["allow", "masked", "deny"]
 
@@ -30,7 +32,7 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``masked``: a read that is refused in clear, and allowed masked.
+    """``masked``: a read that is refused in clear, and allowed masked; by ``mask``, "" for the column's own.
 
     ``rule``: the deciding rule's words, "" where no rule is about it. ``rows``: of which rows a yes speaks.
     """
@@ -38,11 +40,12 @@ class Answer:
     verdict: Verdict
     rule: str = ""
     rows: Rows = ALL_ROWS
+    mask: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A question to which ``now`` and ``draft`` are the answers. They differ in verdict or rows, not only by rule."""
+    """A question to which ``now`` and ``draft`` are the answers. They differ in verdict, rows or mask."""
 
     question: Question
     now: Answer
@@ -50,19 +53,25 @@ class Difference:
 
 
 def snapshot_of(
-    content: Content, fields: Mapping[str, str], row_filters: Mapping[str, frozenset[str]] | None = None
+    content: Content,
+    fields: Mapping[str, str],
+    row_filters: Mapping[str, frozenset[str]] | None = None,
+    *,
+    fits: Fits = fits_nowhere,
+    now: int | None = None,
 ) -> Snapshot:
     """A snapshot that decides by ``content``; its rules are numbered from 1.
 
     ``fields``: declared field → category. ``row_filters``: each declared one → the resources of which it tells rows
-    apart; None: whatever the rules name is declared.
+    apart; None: whatever the rules name is declared. ``fits``: see `Declared`. ``now``: µs since the epoch; None only
+    where no rule has a time.
     """
     rules = [replace(rule, number=number) for number, rule in enumerate(content.rules, 1)]
     if row_filters is None:
         named = {rule.row_filter for rule in rules if rule.row_filter}
         row_filters = {name: frozenset(one.object for one in rules if one.row_filter == name) for name in named}
     parents = {role: frozenset(above) for role, above in content.roles.items()}
-    return Snapshot("-", 0, parents, content.purposes, rules, fields, row_filters)
+    return Snapshot("-", 0, parents, content.purposes, rules, fields, row_filters, fits=fits, now=now)
 
 
 def answer(snapshot: Snapshot, question: Question) -> Answer:
@@ -75,12 +84,13 @@ def answer(snapshot: Snapshot, question: Question) -> Answer:
         if masked.allow:
             verdict, decision = "masked", masked
     rule = next((rule for rule in snapshot.rules if rule.id == decision.rule), None)
-    return Answer(verdict, " ".join(rule.words()) if rule else "", snapshot.rows(roles, obj, action, purpose))
+    rows = snapshot.rows(roles, obj, action, purpose)
+    return Answer(verdict, " ".join(rule.words()) if rule else "", rows, decision.mask)
 
 
 def difference(now: Snapshot, draft: Snapshot, question: Question) -> Difference | None:
     """How the answers differ; None where they do not."""
     before, after = answer(now, question), answer(draft, question)
-    if (before.verdict, before.rows) == (after.verdict, after.rows):
+    if (before.verdict, before.rows, before.mask) == (after.verdict, after.rows, after.mask):
         return None
     return Difference(question, before, after)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import PolicyFileWrong
 from ..i18n import N_
+from .draft import snapshot_of
 from .policy_cases import Answer, Case, read_cases
 from .policy_files import read_folder
-from .snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from .declared import Fits
-    from .rules import Rule
+    from .snapshot import Snapshot
 
 _MEND = N_("Correct it there; what a test may hold is in docs/reference/policy-files.md.")
 
@@ -49,24 +49,19 @@ def run_policy_tests(
     content = read_folder(folder)
     known = dict(fields or {})
     cases = read_cases(folder / "tests", known)
-    parents = {role: frozenset(above) for role, above in content.roles.items()}
-    numbered = [replace(rule, number=number) for number, rule in enumerate(content.rules, 1)]
-    filters = {name: {one.object for one in numbered if one.row_filter == name} for name in _row_filters(numbered)}
-    declared = {name: frozenset(resources) for name, resources in filters.items()}  # as the guard has them
 
     def fitting(field: str, mask: str) -> bool:
         return fits is None or field not in (fields or {}) or fits(field, mask)
 
     @cache
     def at(now: int) -> Snapshot:
-        rows = (parents, content.purposes, numbered)
-        return Snapshot("-", 0, *rows, known, declared, fits=fitting, now=now)
+        return snapshot_of(content, known, fits=fitting, now=now)
 
     this_moment = time.time_ns() // 1000
-    return tuple(_run(case, at(this_moment if case.now is None else case.now), numbered) for case in cases)
+    return tuple(_run(case, at(this_moment if case.now is None else case.now)) for case in cases)
 
 
-def _run(case: Case, snapshot: Snapshot, rules: list[Rule]) -> Outcome:
+def _run(case: Case, snapshot: Snapshot) -> Outcome:
     unknown = sorted(set(case.roles) - snapshot.roles)
     purpose = snapshot.purpose(case.purpose)
     if unknown or purpose is None:
@@ -79,16 +74,12 @@ def _run(case: Case, snapshot: Snapshot, rules: list[Rule]) -> Outcome:
         masked = snapshot.decide(roles, case.object, "read_masked", purpose.key)
         if masked.allow:
             got, decision = "masked", masked
-    deciding = next((rule for rule in rules if rule.id == decision.rule), None)
+    deciding = next((rule for rule in snapshot.rules if rule.id == decision.rule), None)
     columns = {} if deciding is None else asdict(deciding)
     wanted = _with_key(case.rule, snapshot)
     passed = got == case.expect and all(columns.get(name) == value for name, value in wanted.items())
     passed = passed and case.mask in (None, decision.mask)
     return Outcome(case, got, "" if deciding is None else " ".join(deciding.words()), passed, decision.mask)
-
-
-def _row_filters(rules: Iterable[Rule]) -> set[str]:
-    return {rule.row_filter for rule in rules if rule.row_filter}
 
 
 def _with_key(wanted: Mapping[str, str], snapshot: Snapshot) -> dict[str, str]:

@@ -12,6 +12,7 @@ from ..access_policies import policy_files
 from ..access_policies.draft import snapshot_of
 from ..access_policies.names import askable
 from ..audit.log import backwards
+from ..database import time_of
 from ..errors import InvalidInput
 from ..i18n import N_
 from ..middleware.explain import explanation_words, grant_words
@@ -85,9 +86,11 @@ def what_if(
     """
     desk: Desk = ctx.obj
     wanted = policy_files.read_folder(folder)
-    policies = desk.guard.policies
-    draft = snapshot_of(wanted, policies.fields, policies.row_filters)
-    now = _in_force(desk, tenant)
+    known = desk.guard.policies.declared
+    with desk.engines[0].connect() as connection:
+        at = time_of(connection)
+    draft = snapshot_of(wanted, known.fields, known.row_filters, fits=known.fits, now=at)
+    now = _in_force(desk, tenant, at)
     trouble = desk.sequence()
     with desk.transaction() as connection:
         desk.note(connection, tenant, act="policy.what_if", last=last)
@@ -103,9 +106,10 @@ def what_if(
         raise typer.Exit(WRONG)
 
 
-def _in_force(desk: Desk, tenant: str) -> Snapshot:
+def _in_force(desk: Desk, tenant: str, at: int | None = None) -> Snapshot:
+    """The policy of this moment, or of ``at``, in µs since the epoch."""
     guard = desk.guard
-    return guard.policies.snapshot(desk.known(tenant), guard.versions.current_now(tenant))
+    return guard.policies.snapshot(desk.known(tenant), guard.versions.current_now(tenant), at)
 
 
 def _for_machines(now: Snapshot, found: Replay) -> dict[str, object]:
@@ -158,8 +162,8 @@ def _row(desk: Desk, one: Change) -> tuple[object, ...]:
 
 
 def _verdict(desk: Desk, found: Answer) -> Text:
-    """``allowed``, and of which rows where it is not all of them."""
-    told = [desk.text(_VERDICTS[found.verdict])]
+    """``allowed``, and of which rows where it is not all of them; ``masked``, and how where a rule says it."""
+    told = [desk.text(_VERDICTS[found.verdict]) + (f" ({found.mask})" if found.mask else "")]
     if found.rows.allowed is not None:
         told.append(desk.text(N_("rows: {filters}"), filters=", ".join(found.rows.allowed)))
     if found.rows.denied:

@@ -149,3 +149,22 @@ def test_who_changes_a_column_must_see_it(register):
     change = entry(What("customer", "update", ("phone",), (), ("1",), (), 1), kind="write")
     found = replay([change], policy(READS, updates, PHONE), policy(READS, updates), register, 10)
     assert told(found) == {("clerk", "read", "customer.phone", "allow", "deny")}
+
+
+def test_another_mask_is_a_change_and_what_is_out_of_time_is_none(register):
+    """Both policies are asked at one moment; how a column would be shown is told as well as whether."""
+    purposes = (Purpose(SUPPORT, "support", "contract"),)
+
+    def at(now, *rules):
+        content = Content({"clerk": ()}, {}, purposes, rules)
+        return snapshot_of(content, FIELDS, FILTERS, fits=lambda _field, mask: mask == "dots", now=now)
+
+    masked = replace(PHONE, action="read_masked")
+    draft = (READS, masked, replace(masked, mask="dots", starts_at=100))
+    assert replay([entry(READ)], at(99, READS, masked), at(99, *draft), register, 10).changes == ()
+    [change] = replay([entry(READ)], at(100, READS, masked), at(100, *draft), register, 10).changes
+    assert (change.difference.now.mask, change.difference.draft.mask) == ("", "dots")
+    assert (change.difference.now.verdict, change.difference.draft.verdict) == ("masked", "masked")
+    unknown = at(100, READS, replace(masked, mask="newer"))
+    [change] = replay([entry(READ)], at(100, READS, masked), unknown, register, 10).changes
+    assert change.difference.draft.verdict == "deny"
