@@ -85,21 +85,27 @@ def content_of(connection: Connection, tenant_id: str, version: int) -> Content:
 def altered(connection: Connection) -> dict[str, tuple[str, ...]]:
     """For each tenant whose rules somebody changed past its policy: the ids, or the words of rules that are gone.
 
-    1. Rows of rules are never deleted: a number below the highest that no row has was. (The highest leave no gap.)
-    2. What was in force at the newest version that is kept is in its content, row by row.
+    1. What was in force at the newest version that is kept is in its content, row by row.
+    2. Rows of rules are never deleted: a number since that version, below the highest, that no row has was. (The
+       highest leave no gap.)
+
+    So the next policy that is brought in as a whole settles it.
     """
     table = models.rule
     counts = select(table.c.tenant_id).group_by(table.c.tenant_id).having(func.max(table.c.number) != func.count())
     newest = select(models.policy_version.c.tenant_id).distinct()
     tenants = {*connection.execute(counts).scalars(), *connection.execute(newest).scalars()}
-    found = {tenant: (*_gaps(connection, tenant), *_other_than_kept(connection, tenant)) for tenant in sorted(tenants)}
+    found = {tenant: (*_other_than_kept(connection, tenant), *_gaps(connection, tenant)) for tenant in sorted(tenants)}
     return {tenant: names for tenant, names in found.items() if names}
 
 
 def _gaps(connection: Connection, tenant_id: str) -> list[str]:
-    mine = select(models.rule.c.number).where(models.rule.c.tenant_id == tenant_id)
-    numbers = set(connection.execute(mine).scalars())
-    return [f"r{number}" for number in range(1, max(numbers, default=0)) if number not in numbers]
+    table = models.rule
+    since = max((one.version for one in kept(connection, tenant_id)), default=-1)
+    rows = connection.execute(select(table.c.number, table.c.since).where(table.c.tenant_id == tenant_id))
+    numbers: dict[int, int] = {number: begun for number, begun in rows}  # noqa: C416 - rows are no tuples to mypy
+    first = max((number for number, begun in numbers.items() if begun <= since), default=0) + 1
+    return [f"r{number}" for number in range(first, max(numbers, default=0)) if number not in numbers]
 
 
 def _other_than_kept(connection: Connection, tenant_id: str) -> list[str]:

@@ -270,6 +270,7 @@ RULES_ALTERED: Final = Check(
     "database",
     N_("Rules of this tenant were changed by SQL, past its policy and its versions: {rules}."),
     N_("Compare with the policy's files, bring them in, and find out who did it: amanah policy plan, apply"),
+    silenceable=False,
 )
 RULE_NOT_KEPT: Final = Check(
     "AMN-D059",
