@@ -785,6 +785,17 @@ class RowsLimited(StatementRefused):
     remedy = N_("Execute a SELECT, INSERT, UPDATE or DELETE of SQLAlchemy's, or let a role do it that meets all rows.")
 
 
+class SubjectUndeclared(StatementRefused):
+    """A table with personal columns that does not say whose rows they are, for a purpose that rests on consent."""
+
+    code = "subject-undeclared"
+    why = N_(
+        "The purpose {purpose} rests on consent, and nobody declared about whom the rows of {table} are: "
+        "it cannot be asked whether they consented."
+    )
+    remedy = N_('Declare it: declare("{table}", subject=…), or use the table for a purpose with another legal basis.')
+
+
 class ForeignKeysUnchecked(StatementRefused):
     """A new row whose key rows of other tables may still name, on a SQLite connection that does not check such keys."""
 

@@ -28,6 +28,7 @@ from .middleware.admission import Admission
 from .middleware.application import create_keys, deployed, has_keys
 from .middleware.asgi import AmanahMiddleware
 from .middleware.callbacks import Callers
+from .middleware.consents import Consents
 from .middleware.declare import build
 from .middleware.declared_sql import normal
 from .middleware.engines import engines_of
@@ -154,6 +155,7 @@ class Guard:
             else ObservingGate(self.register, staging, observing, self.notebook)
         )
         self._gate = gate
+        self.consents = Consents(self.register, gate)
         for one in app_engines:
             gate.protect(one)
 

@@ -31,5 +31,16 @@ class Rows(NamedTuple):
 
 ALL_ROWS: Final = Rows()
 
-Limits = tuple[tuple[str, str, Rows], ...]
-"""(resource, action, rows) for each yes that does not speak of all rows, sorted. Equal limits need the same SQL."""
+
+class Limits(NamedTuple):
+    """Which rows an access may meet where it may not meet all. Equal limits need the same SQL.
+
+    ``rows``: (resource, action, rows) for each yes that does not speak of all rows, sorted. ``consent``: of rows that
+    are about persons, those only whose person has a live consent to the purpose.
+    """
+
+    rows: tuple[tuple[str, str, Rows], ...] = ()
+    consent: bool = False
+
+
+NO_LIMITS: Final = Limits()

@@ -21,7 +21,7 @@ class Explanation:
     ``purposes_that_do``: keys of the purposes for which the present roles may do it.
     ``unknown_roles``: roles that the actor brings and the tenant's policy does not know.
     ``mask``: the mask that is shown then, or to who may ``read_masked``; "" for the column's own.
-    ``rows``: of which rows a yes speaks.
+    ``rows``: of which rows a yes speaks; ``consent``: of rows about persons, only with their consent to the purpose.
     ``not_yet``, ``no_longer``: where no rule is about it, rules that will allow it, and that did; the nearest first.
     ``purpose_known``: whether the purpose is in the tenant's register.
     """
@@ -42,6 +42,7 @@ class Explanation:
     rows: Rows = ALL_ROWS
     not_yet: tuple[Rule, ...] = ()
     no_longer: tuple[Rule, ...] = ()
+    consent: bool = False
 
     @property
     def missing_grant(self) -> str | None:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
+    Index,
     Integer,
     String,
     Table,
@@ -103,3 +104,31 @@ policy_version = Table(
 
 ``at``: µs since the epoch. ``source``: files, casbin, rollback, or found (changed otherwise, seen by the next apply).
 """
+
+consent = Table(
+    "amanah_consent",
+    core,
+    Column("tenant_id", TENANT_ID, primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("purpose", String(LENGTHS["purpose"]), nullable=False),
+    Column("given_at", BigInteger, nullable=False),
+    Column("given_by", String(255), nullable=False),
+    Column("given_as", String(255), nullable=True),
+    Column("source", String(32), nullable=False),
+    Column("evidence", String(200), nullable=True),
+    Column("ends_at", BigInteger, nullable=True),
+    Column("withdrawn_at", BigInteger, nullable=True),
+    Column("withdrawn_by", String(255), nullable=True),
+    Column("withdrawn_because", String(16), nullable=True),
+    CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_by IS NULL)", name="withdrawn"),
+    CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_because IS NULL)", name="because"),
+    Index("ix_amanah_consent_subject", "tenant_id", "kind", "subject", "purpose"),
+)
+"""That a subject consented to a purpose: one row for each time, kept for ever, since who relies on it must be able to
+show it (GDPR art. 7(1), UU PDP 27/2022 art. 24). Times are µs since the epoch, by the database's clock.
+
+``kind`` and ``subject`` name the person as `amanah_subject` does; ``given_as``: the subject under which it was given,
+where the two were merged. ``source``: how it was given (form, paper, …); ``evidence``: where that is kept, a reference
+and nothing personal. ``withdrawn_because``: withdrawn, erased or merged."""

@@ -12,8 +12,11 @@ from .names import ANY, CATEGORY, check_alias, check_object, check_purpose
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CONSENT: Final = "consent"
+"""The basis of purposes that open only rows whose subject has a live consent; a purpose's own, none above it."""
+
 LEGAL_BASES: Final = (
-    "consent",
+    CONSENT,
     "contract",
     "legal_obligation",
     "vital_interest",

@@ -24,13 +24,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ..errors import PolicyUnavailable
-from .decision import ALL_ROWS, Decision, Limits, Rows
+from .decision import ALL_ROWS, NO_LIMITS, Decision, Limits, Rows
 from .declared import Declared, fits_nowhere
 from .explanation import Explanation
 from .hierarchy import closure
 from .judge import Judge
 from .masks import strictest
 from .names import askable
+from .purposes import CONSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -69,6 +70,7 @@ class Snapshot:
     __slots__ = (
         "_at",
         "_by_alias",
+        "_consented",
         "_decisions",
         "_declared",
         "_filtered",
@@ -111,6 +113,7 @@ class Snapshot:
         self.version = version
         self.purposes: Mapping[str, Purpose] = MappingProxyType({purpose.key: purpose for purpose in purposes})
         self._by_alias = {purpose.alias: purpose for purpose in self.purposes.values() if purpose.alias}
+        self._consented = frozenset(key for key, one in self.purposes.items() if one.legal_basis == CONSENT)
         self._parents = parents
         self._rules = tuple(rules)
         self._declared = declared = Declared(fields, row_filters or {}, fits)
@@ -221,16 +224,16 @@ class Snapshot:
         return Judge(roles, action, self._parents, rules, self.purposes, self._declared.fields)
 
     def limits(self, roles: frozenset[str], purpose: str | None) -> Limits:
-        """Every yes to these roles and this purpose that does not speak of all rows.
+        """Every yes to these roles and this purpose that does not speak of all rows, and whether it takes a consent.
 
-        A dict look-up when it was asked before, less where no rule names a row filter. Raises ``PolicyUnavailable``.
+        A dict look-up when it was asked before, less where nothing limits anybody. Raises ``PolicyUnavailable``.
         """
-        if not self._filtered or purpose is None:
-            return ()
+        if purpose is None or not (self._filtered or self._consented):
+            return NO_LIMITS
         known = self._limits.get((roles, purpose))
         if known is None:
             asked = [(*one, self.rows(roles, *one, purpose)) for one in self._filtered]
-            known = tuple(one for one in asked if one[2] != ALL_ROWS)
+            known = Limits(tuple(one for one in asked if one[2] != ALL_ROWS), purpose in self._consented)
             if len(self._limits) >= _DECISIONS:
                 self._limits.clear()
             self._limits[roles, purpose] = known
@@ -304,6 +307,7 @@ class Snapshot:
             rows=self.rows(roles, obj, action, purpose),
             not_yet=self._out_of_time(roles, obj, action, purpose, past=False),
             no_longer=self._out_of_time(roles, obj, action, purpose, past=True),
+            consent=purpose in self._consented,
         )
 
     def _out_of_time(

@@ -25,6 +25,7 @@ from typer.core import TyperGroup
 from ..errors import AmanahError, DatabaseMissing
 from ..i18n import Language, negotiate
 from . import (
+    consent,
     decrypt,
     doctor,
     duties,
@@ -99,6 +100,7 @@ for _name, _group in (
     ("grant", grants.commands),
     ("duty", duties.commands),
     ("policy", policy.commands),
+    ("consent", consent.commands),
     ("audit", trail.commands),
     ("decrypt", decrypt.commands),
     ("search", search.commands),

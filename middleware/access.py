@@ -23,6 +23,7 @@ from enum import Enum
 from os import urandom
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..access_policies.decision import NO_LIMITS
 from ..access_policies.snapshot import Decision
 from ..audit.entries import Entry, new_event_id, now_us
 from ..database import PLATFORM
@@ -195,8 +196,8 @@ class Access:
 
     @property
     def limits(self) -> Limits:
-        """Which of the policy's yeses do not speak of all rows. Raises `PolicyUnavailable`."""
-        return () if self.snapshot is None else self.snapshot.limits(self.roles, self.purpose)
+        """Which yeses do not speak of all rows, and whether rows take a consent. Raises `PolicyUnavailable`."""
+        return NO_LIMITS if self.snapshot is None else self.snapshot.limits(self.roles, self.purpose)
 
     def sight(self, field: Field) -> Sight:
         """How this access sees ``field``: two questions to the policy, remembered for the access.

@@ -151,6 +151,13 @@ SIGN_IN_WITHHELD: Final = Check(
     N_("People seem to sign in by this column, and it is withheld and cannot be searched while they do."),
     N_("Add platform=True to its Personal(…), or silence this if the login does not use it."),
 )
+CONSENT_WITHOUT_SUBJECT: Final = Check(
+    "AMN-D062",
+    "warning",
+    "registers",
+    N_("Purposes rest on consent ({purposes}), and they open no row of this table: nobody declared about whom it is."),
+    N_('Declare it, declare("{subject}", subject=…), or silence this if none of these purposes needs the table.'),
+)
 
 # -- one fixed tenant --------------------------------------------------------------------------------------------------
 

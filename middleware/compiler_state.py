@@ -80,6 +80,7 @@ class Compiling(_Base):  # type: ignore[misc]
         self._in_exists: list[bool] = []
         self._tenant_binds: dict[str, BindParameter[Any]] = {}
         self._access_binds: set[AccessValue] = set()
+        self._purpose_bind: AccessValue | None = None
         self._grouped: list[bool] = [False]
         self._by_token: set[int] = set()
         self._shown: list[bool] = [False]

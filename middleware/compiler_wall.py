@@ -11,11 +11,14 @@ from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from ..access_policies.decision import ALL_ROWS
-from ..errors import RawSqlRefused, RowsLimited, SealedWriteRefused, TableShadowed
+from ..database import database_now
+from ..errors import RawSqlRefused, RowsLimited, SealedWriteRefused, SubjectUndeclared, TableShadowed
 from .access import current
 from .column_types import IndexToken, Sibling
+from .compiler_cell import key_text_sql
 from .compiler_state import SIGN_IN, Compiling
-from .limited import rows_of
+from .fields import CONSENTS
+from .limited import meets_all, rows_of
 from .row_filters import AccessValue
 from .row_seals import SealColumn
 from .shape import Shape, refuse
@@ -43,6 +46,11 @@ def _tenant_now(table: Protected) -> Callable[[], Any]:
 def _tenant_id_now() -> str | None:
     access = current()
     return None if access is None or access.closed else access.tenant
+
+
+def _purpose_now() -> str | None:
+    access = current()
+    return None if access is None or access.closed else access.purpose
 
 
 class _Wall(ColumnElement[Any]):
@@ -116,16 +124,18 @@ class Wall(Compiling):
             refuse(RawSqlRefused(name=protected.name))
         if not asfrom or iscrud:
             return super().visit_table(table, asfrom=asfrom, iscrud=iscrud, **kw)
+        self._demand_subject(protected)
         self.amanah_shape.touch(protected, "read")
         walled = self._walled(protected)
         columns = self._columns(protected)
-        if not walled and columns == "*" and not self.amanah_shape.limits:
+        if not walled and columns == "*" and meets_all(self.amanah_shape.limits, protected, "read"):
             return super().visit_table(table, asfrom=asfrom, iscrud=iscrud, **kw)
         names = kw.pop("ambiguous_table_name_map", None)
         enclosing = kw.get("enclosing_alias")
         inner = super().visit_table(table, asfrom=True, iscrud=False, **kw)
         conditions = [self._owned(protected, table, table.name, **kw)] if walled else []
         conditions += self._filtered(protected, "read", **kw)
+        conditions += self._consented(protected, table.name, **kw)
         condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         text = f"(SELECT {columns} FROM {inner}{condition})"  # noqa: S608 - names from the declarations, quoted
         if enclosing is not None and enclosing.element is table:
@@ -192,6 +202,35 @@ class Wall(Compiling):
             self._allowed.pop()
             self.amanah_shape, self._from_names, self._loose, self._exists = known
 
+    def _demand_subject(self, table: Protected) -> None:
+        """Where rows take a consent it has to be known whose. Raises `SubjectUndeclared`."""
+        if self.amanah_shape.limits.consent and table.fields and table.subject is None:
+            refuse(SubjectUndeclared(table=table.name, purpose=_purpose_now() or "-"))
+
+    def _consented(self, table: Protected, row: str, **kw: Any) -> list[str]:
+        """SQL: whom the row is about that stands here under the name ``row`` has a live consent to the purpose.
+
+        A row about nobody is about nobody who consented. The purpose is a parameter, the instant the statement's.
+        """
+        if not self.amanah_shape.limits.consent or table.subject is None:
+            return []
+        kw = {k: v for k, v in kw.items() if k in ("literal_binds", "render_postcompile")}
+        if self._purpose_bind is None:
+            self._purpose_bind = AccessValue("purpose")
+            self._purpose_bind.type, self._purpose_bind.callable = String(), _purpose_now
+        quote, name = self.preparer.quote, "amanah_agreed"
+        column = table.table.c[table.subject]
+        about = key_text_sql(f"{quote(row)}.{quote(column.name)}", column, dashes=self.dialect.name == "postgresql")
+        kind, now = self.render_literal_value(table.subject_kind, String()), self.process(database_now())
+        agreed = (
+            f"EXISTS (SELECT 1 FROM {CONSENTS} AS {name} "  # noqa: S608 - names and a literal
+            f"WHERE {name}.tenant_id = {self._tenant_id_bind(**kw)} AND {name}.kind = {kind} "
+            f"AND {name}.subject = {about} AND {name}.purpose = {self.process(self._purpose_bind, **kw)} "
+            f"AND {name}.withdrawn_at IS NULL AND {name}.given_at <= {now} "
+            f"AND ({name}.ends_at IS NULL OR {name}.ends_at > {now}))"
+        )
+        return [agreed]
+
     def _check_outsider(self, table: Any) -> None:
         """A table that nobody declared could be a view over a protected one, or hold what should be protected."""
         if self.register.lenient:
@@ -234,7 +273,8 @@ class Wall(Compiling):
         source = wall.target.element if isinstance(wall.target, Alias) else wall.target
         owned = self._owned(wall.protected, source, wall.target.name, **kw)
         # Who may change a row and not see it would learn of it by what a WHERE reaches: both, as in PostgreSQL.
-        return " AND ".join([owned, *self._filtered(wall.protected, wall.action, "read", **kw)])
+        filtered = self._filtered(wall.protected, wall.action, "read", **kw)
+        return " AND ".join([owned, *filtered, *self._consented(wall.protected, wall.target.name, **kw)])
 
     def _written(self, statement: Any, action: str, visiting_cte: Any) -> tuple[Any, Protected | None]:
         """Note what an INSERT, UPDATE or DELETE touches; for the last two, add the wall."""
@@ -248,6 +288,7 @@ class Wall(Compiling):
             return statement, None
         if visiting_cte is not None or self.stack:
             refuse(SealedWriteRefused(field=protected.name, detail=f"{action} inside another statement"))
+        self._demand_subject(protected)
         self.amanah_shape.touch(protected, action)
         self.amanah_shape.target = protected
         if statement._returning:  # noqa: SLF001
@@ -281,8 +322,7 @@ class Wall(Compiling):
                 refuse(SealedWriteRefused(field=protected.name, detail="INSERT … SELECT"))
             if hasattr(insert_stmt._post_values_clause, "update_values_to_set"):  # noqa: SLF001
                 self.amanah_shape.touch(protected, "update")
-                limits = self.amanah_shape.limits
-                if any(rows_of(limits, protected.resource, one) != ALL_ROWS for one in ("read", "update")):
+                if not meets_all(self.amanah_shape.limits, protected, "read", "update"):
                     refuse(RowsLimited(resource=protected.resource, detail="an upsert"))
             names = set(self.column_keys or ()) | {getattr(c, "key", str(c)) for c in (insert_stmt._values or ())}  # noqa: SLF001
             self.amanah_shape.columns = _said(c for c in protected.table.columns if c.key in names)

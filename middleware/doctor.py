@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..access_policies.purposes import CONSENT
 from .checks import CHECKS
 from .checks_of_declarations import (
     CLEAR_PASSWORD,
+    CONSENT_WITHOUT_SUBJECT,
     FREE_TEXT,
     GUESSED,
     NO_SUBJECT,
@@ -90,6 +92,7 @@ def diagnose(
     found += _resources(register, declared)
     found += _observed(register, declared)
     found += _purposes(declared, purposes or {})
+    found += _consents(register, purposes or {})
     if place is not None:
         found += installation(register, metadata, place)
     ready = place is not None and not any(one.check in (DATABASE_AWAY, NOT_MIGRATED) for one in found)
@@ -209,6 +212,14 @@ def _purposes(routes: tuple[Route, ...], registers: Mapping[str, Collection[Purp
                 unused.setdefault(one.alias or one.key, []).append(tenant)
     for purpose, tenants in sorted(unused.items()):
         yield PURPOSE_UNUSED(purpose, tenants=", ".join(tenants))
+
+
+def _consents(register: Register, registers: Mapping[str, Collection[Purpose]]) -> Iterator[Finding]:
+    """Tables whose persons cannot be asked for a consent, where some tenant has a purpose that takes one."""
+    resting = {one.alias or one.key for known in registers.values() for one in known if one.legal_basis == CONSENT}
+    for table in register.tables.values() if resting else ():
+        if table.fields and table.subject is None:
+            yield CONSENT_WITHOUT_SUBJECT(table.name, purposes=", ".join(sorted(resting)))
 
 
 # -- what is protected -------------------------------------------------------------------------------------------------

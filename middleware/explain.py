@@ -213,6 +213,10 @@ def _rule_words(found: Explanation, rule: Rule, language: Language) -> Iterator[
     if found.rows.denied:
         but = N_("It does not speak of rows that one of these row filters lets through: {filters}.")
         yield translate(but, language, filters=", ".join(found.rows.denied))
+    if found.allow and found.consent:
+        yield translate(
+            N_("The purpose rests on consent: it opens only rows whose person has consented to it."), language
+        )
 
 
 def _otherwise_words(found: Explanation, language: Language) -> Iterator[str]:

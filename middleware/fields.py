@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import CHAR, Integer, Uuid
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from .row_seals import SealedRows
     from .siblings import Step
     from .subjects import Who
+
+CONSENTS: Final = "amanah_consent"
+"""The table of consents, as the wall asks it."""
 
 _ONE_WORD = re.compile(r"[^\W\d][\w$]*")
 
@@ -196,6 +199,11 @@ class Protected:
     _layout: tuple[int, tuple[int, ...], int] | None = None
     """Of what a cell carries: how many parts, which of them name the row, and which is the subject (-1: none)."""
 
+    @property
+    def about_persons(self) -> bool:
+        """Its rows are about persons: it says about whom, or holds what is personal."""
+        return self.subject is not None or bool(self.fields)
+
     def names(self, name: str) -> bool:
         """Whether the column of that name, in any case, is personal or sealed with its row."""
         sealed = self.sealed_rows.columns if self.sealed_rows is not None else ()
@@ -320,8 +328,8 @@ class Register:
         return self.tables.get(name.lower())
 
     def leads_to(self, name: str) -> bool:
-        """Whether a wall asks the table of that name, in any case: it is a parent, or a row filter asks it."""
-        if self.row_filters.meets(name):
+        """Whether a wall asks the table of that name, in any case: a parent, one in a row filter, that of consents."""
+        if name.lower() == CONSENTS or self.row_filters.meets(name):
             return True
         for known in self.tables.values():
             table = known

@@ -19,7 +19,7 @@ from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.sql.lambdas import StatementLambdaElement
 from sqlalchemy.sql.visitors import InternalTraversal
 
-from ..access_policies.decision import ALL_ROWS
+from ..access_policies.decision import ALL_ROWS, NO_LIMITS
 from ..errors import RowsLimited
 from .shape import refuse
 
@@ -48,7 +48,7 @@ class Limited(ORMOption, HasCacheKey):
 def limited(statement: Any, access: Access) -> Any:
     """``statement`` as it is for this access: itself, where it may meet all rows."""
     limits = access.limits
-    if not limits or not isinstance(statement, Executable) or isinstance(statement, _NO_STATEMENTS):
+    if limits == NO_LIMITS or not isinstance(statement, Executable) or isinstance(statement, _NO_STATEMENTS):
         return statement
     if isinstance(statement, StatementLambdaElement):
         statement = statement._resolved  # noqa: SLF001
@@ -58,12 +58,19 @@ def limited(statement: Any, access: Access) -> Any:
 def carried(statement: Any) -> Limits:
     """What `limited` put into it; what an application put there itself counts for nothing."""
     options = getattr(statement, "_with_options", ())
-    return next((one.limits for one in reversed(options) if isinstance(one, Limited)), ())
+    return next((one.limits for one in reversed(options) if isinstance(one, Limited)), NO_LIMITS)
 
 
 def rows_of(limits: Limits, resource: str, action: str) -> Rows:
     """Of which rows of ``resource`` they let ``action`` be done."""
-    return next((rows for what, done, rows in limits if (what, done) == (resource, action)), ALL_ROWS)
+    return next((rows for what, done, rows in limits.rows if (what, done) == (resource, action)), ALL_ROWS)
+
+
+def meets_all(limits: Limits, table: Protected, *actions: str) -> bool:
+    """Whether they let each of ``actions`` meet all rows of ``table``."""
+    if limits.consent and table.about_persons:
+        return False
+    return all(rows_of(limits, table.resource, action) == ALL_ROWS for action in actions)
 
 
 def check(shape: Shape, access: Access) -> None:
@@ -76,8 +83,8 @@ def check(shape: Shape, access: Access) -> None:
 
 def demand_all(access: Access, table: Protected, *actions: str, detail: str) -> None:
     """Refuse where the access may meet some rows of ``table`` only, and ``detail`` would meet all. `RowsLimited`."""
-    if any(rows_of(access.limits, table.resource, action) != ALL_ROWS for action in actions):
+    if not meets_all(access.limits, table, *actions):
         refuse(RowsLimited(resource=table.resource, detail=detail))
 
 
-__all__ = ["Limited", "carried", "check", "demand_all", "limited", "rows_of"]
+__all__ = ["Limited", "carried", "check", "demand_all", "limited", "meets_all", "rows_of"]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from ..access_policies.decision import NO_LIMITS
 from ..errors import TenantForeign
 from .access import current
 
@@ -54,8 +55,8 @@ class Shape:
         """Columns written by an INSERT or UPDATE, in the table's order."""
         self.target: Protected | None = None
         """The table that an INSERT, UPDATE or DELETE writes."""
-        self.limits: Limits = ()
-        """The row filters of these are in it: it serves no access with others."""
+        self.limits: Limits = NO_LIMITS
+        """The row filters of these are in it, and the question for a consent: it serves no access with others."""
         self.unwalled = False
         """Compiled for sign-in, which meets rows of every tenant: such a form never serves another access."""
 

@@ -4,7 +4,8 @@
 2. In one transaction: the tombstone in place of the secret; search tokens cleared; envelopes overwritten (those from
    before the table had subjects are not under the secret); values that stand plain (governed columns, columns on their
    way to being sealed) emptied; rows that are sealed over any of these sealed anew, where the seal that they had held;
-   the entry in the tenant's trail. Held columns are left: they are sealed under the tenant's key.
+   what the subject consented to withdrawn, and kept: that they had consented is still to be shown (GDPR art. 7(1), UU
+   PDP art. 24); the entry in the tenant's trail. Held columns are left: they are sealed under the tenant's key.
 3. On SQLite what was overwritten is taken out of the write-ahead log, too.
 
 Killed at any point it is run again: a line without its transaction is found by `replay`, and the transaction is whole
@@ -18,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, case, func, literal, null, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ..access_policies.consents import withdraw
 from ..adoption.sealing_tables import Raw, Stored, inner_type
 from ..adoption.sealing_targets import engine_for
 from ..audit.entries import What, new_event_id, now_us
 from ..encryption.envelope import OVERWRITTEN
 from ..encryption.models import subject as subject_table
 from ..encryption.netstrings import netstring
-from ..errors import SealError, SubjectUnknown
+from ..errors import InvalidInput, SealError, SubjectUnknown
+from ..middleware.consents import subject_text
 from ..middleware.erased import SHOWN
 from ..middleware.stored_rows import StoredRows
 from ..middleware.subjects import tombstone
@@ -79,12 +82,22 @@ def carry_out(guard: Guard, erasure: Erasure, *, operator: str, reason: str, act
                 columns = tuple(f.column for f in table.fields.values() if f.held is None)
                 if reached and columns:
                     what.append(What(table.resource, "erase", columns, subjects=(subject,), count=reached))
-            detail = {"act": act, "kind": kind, "subject": subject, "ledger": erasure.id}
+            gone = withdraw(connection, tenant, kind, _named(guard, kind, subject), by=operator, because="erased")
+            detail: dict[str, str | int] = {"act": act, "kind": kind, "subject": subject, "ledger": erasure.id}
+            detail |= {"consents": len(gone)} if gone else {}
             act_entry(guard, connection, tenant, operator, reason, detail, what)
         if engine.dialect.name == "sqlite":  # 3
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     return Certificate.of(made, erasure, dark)
+
+
+def _named(guard: Guard, kind: str, subject: str) -> str:
+    """As consents name the subject; as it is said where no table is about such persons (any more)."""
+    try:
+        return subject_text(guard.register, kind, subject)
+    except InvalidInput:
+        return subject
 
 
 def destroy_secret(connection: Connection, cipher: TenantCipher, kind: str, subject: str, at: int) -> None:

@@ -1,5 +1,7 @@
 """Two numbers are one person: rows about the first become rows about the second, sealed under the second's secret.
 
+What the first one consented to is what the second one did; of two acts of theirs about a purpose the later holds.
+
 The first one's own row stays: whether it is deleted or erased is for the application and its people to say.
 """
 
@@ -10,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from ..access_policies.consents import move
 from ..adoption.sealing_tables import Stored
 from ..adoption.sealing_targets import engine_for
 from ..errors import InvalidInput, SubjectErased
+from ..middleware.consents import subject_text
 from ..middleware.reseal import Resealing, movable
 from .entry import act_entry
 from .plan import plan, rows_about, tables_about
@@ -48,7 +52,10 @@ def merge(
             for row in rows:
                 what.append(resealing.move(dict(zip(table.key, row, strict=True)), to))
                 moved[table.name] += 1
-        detail = {"act": "subject.merge", "kind": kind, "subject": source, "into": target}
+        both = [subject_text(guard.register, kind, who) for who in (source, target)]
+        consents = move(connection, tenant, kind, *both, by=operator)
+        detail: dict[str, str | int] = {"act": "subject.merge", "kind": kind, "subject": source, "into": target}
+        detail |= {"consents": consents} if consents else {}
         act_entry(guard, connection, tenant, operator, reason, detail, what)
     return moved
 

@@ -292,6 +292,14 @@ def parcels(filled_parcels: None, worlds: None, database_url: str, tmp_path: Pat
 
 
 @pytest.fixture
+def stall(filled_stall: None, worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The SQL gate around persons who consented to some purposes (``tests/consent_world.py``)."""
+    made = _world("consent_world").build(database_url, tmp_path, filled=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def till(filled_till: None, worlds: None, database_url: str, tmp_path: Path) -> Iterator[Any]:
     """The SQL gate around tables whose rows are sealed (``tests/rows_world.py``)."""
     made = _world("rows_world").build(database_url, tmp_path, filled=True)
@@ -363,6 +371,7 @@ FILLED = {
     "empty_books": _filled_by("sql_world"),
     "shop": _filled_by("via_world"),
     "parcels": _filled_by("filters_world", seeded=True),
+    "stall": _filled_by("consent_world", seeded=True),
     "till": _filled_by("rows_world", seeded=True),
     "console": _filled_by("console_world"),
     "office": _filled_by("two_people_world"),

@@ -72,7 +72,7 @@ def test_decision_and_rows_together_are_what_each_row_gets_by_itself(rows, paren
             answer = yes and lets and not any(name in row for name in which.denied)
             assert answer == may(row, mine, *question), (question, row)
         obj, action, purpose = question
-        limited = {(what, done): some for what, done, some in snapshot.limits(held, purpose)}
+        limited = {(what, done): some for what, done, some in snapshot.limits(held, purpose).rows}
         assert limited.get((obj, action), (None, ())) == which
         if not yes:
             assert which == (None, ())

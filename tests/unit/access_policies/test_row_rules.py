@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from amanah.access_policies import models, templates
+from amanah.access_policies.decision import NO_LIMITS
 from amanah.access_policies.policies import Policies
 from amanah.access_policies.rules import Rule
 from amanah.database import bump, version
@@ -92,7 +93,7 @@ def test_a_filter_that_this_process_does_not_know_never_widens(policies, own_dat
         add(policies, own_database)
     found = snapshot(policies, own_database)
     assert not found.decide(frozenset({"courier"}), "order", "read", BILLING).allow
-    assert found.limits(frozenset({"courier"}), BILLING) == ()
+    assert found.limits(frozenset({"courier"}), BILLING) == NO_LIMITS
     assert found.decide(frozenset({"courier"}), "order", "update", BILLING).allow
 
 

@@ -280,6 +280,19 @@ def test_a_login_that_cannot_see_what_it_searches_is_a_warning(platform, told):
     assert {key for key in findings if key[0] == "AMN-D061"} == told
 
 
+@pytest.mark.parametrize("basis, told", [("consent", {("AMN-D062", "surat")}), ("contract", set())])
+def test_persons_who_cannot_be_asked_for_a_consent_are_found(basis, told):
+    """Where a register has a purpose on consent: tables with personal columns that say about whom they are are fine."""
+    metadata = MetaData()
+    columns = {"nama": Personal(category="user.name", sealed=False)}
+    for name in ("surat", "pelanggan"):
+        table(name, "nama", metadata=metadata)
+    said = [declare("surat", columns=columns), declare("pelanggan", subject="id", columns=columns)]
+    register = {"toko-a": [Purpose("marketing.communications.email", "promosi", basis)]}
+    findings = found(metadata, *said, purposes=register)
+    assert {key for key in findings if key[0] == "AMN-D062"} == told
+
+
 def test_a_table_that_is_well_declared_has_no_finding():
     """Nothing is reported for its own sake."""
     metadata = MetaData()
