@@ -502,6 +502,17 @@ class FieldWithheld(Refusal):
     remedy = N_("Ask the administrator of your organisation for a role that may.")
 
 
+class CategoryUnregistered(FieldWithheld):
+    """A personal column that the purpose is not registered for, selected by name or filled in a new row."""
+
+    code = "category-unregistered"
+    why = N_("The purpose {purpose} is not registered for the category of personal data that {field} holds.")
+    remedy = N_(
+        "Do it for a purpose that is registered for it, or leave the field out. Who answers for the purpose can add "
+        "the category to the register: amanah policy apply."
+    )
+
+
 class FieldProbed(Refusal):
     """A statement filters or joins on a column that this access may not see in clear: probing is reading."""
 

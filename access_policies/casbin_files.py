@@ -1,8 +1,9 @@
 """A policy as Casbin's ``model.conf`` and ``policy.csv``, on which a plain ``casbin.Enforcer`` decides as we do.
 
-There, a request names a role as its subject. ``p`` and ``g`` lines are the rules and the inheritance. ``g2`` and ``g3``
-follow from the declared fields and the register of purposes: they are written so that Casbin's tools have them, and
-when read they must be exactly these. Descriptions and legal bases have no place in Casbin's files: roles and purposes
+There, a request names a role as its subject. ``p`` and ``g`` lines are the rules and the inheritance, and what closes
+the categories that a purpose is not registered for (`categories`). These, ``g2`` and ``g3`` follow from the declared
+fields and the register of purposes: they are written so that Casbin's tools have them, and when read they must be
+exactly these. Descriptions and legal bases have no place in Casbin's files: roles and purposes
 must be there already.
 
 Nor have times and masks. What is written are the rules in force at one moment, and that somebody may see masked, not
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import InvalidInput, PolicyFileWrong
 from ..i18n import N_
+from .categories import ANY_ROLE, denials, outside_links, role_links
 from .content import Content, check
 from .hierarchy import object_links, purpose_links
 from .judge import MODEL_PATH
@@ -53,9 +55,11 @@ def write(folder: Path, content: Content, fields: Mapping[str, str], now: int) -
         if rule.row_filter:
             detail = f"Casbin's file would say more than the rule {rule.id} allows"
             raise PolicyFileWrong(place=policy, detail=detail, mend=N_("Export the policy as TOML instead."))
+    derived = _derived(content, fields)
     rows: list[tuple[str, ...]] = list(dict.fromkeys(("p", *rule.row()) for rule in in_force))
-    rows += [("g", *link) for link in sorted(links(content))]
-    rows += [(kind, *link) for kind, found in _derived(content, fields).items() for link in sorted(found)]
+    rows += [("p", *row) for row in sorted(derived.pop("p"))]
+    rows += [("g", *link) for link in (*sorted(links(content)), *sorted(derived.pop("g")))]
+    rows += [(kind, *link) for kind, found in derived.items() for link in sorted(found)]
     folder.mkdir(parents=True, exist_ok=True)
     model.write_text(MODEL_PATH.read_text(encoding="utf-8"), encoding="utf-8")
     # No name has a comma, a quote or a blank: this is what a CSV writer gives, with the blanks that Casbin writes.
@@ -63,12 +67,21 @@ def write(folder: Path, content: Content, fields: Mapping[str, str], now: int) -
     return model, policy
 
 
-def _derived(content: Content, fields: Mapping[str, str]) -> dict[str, set[tuple[str, str]]]:
+def _derived(content: Content, fields: Mapping[str, str]) -> dict[str, set[tuple[str, ...]]]:
+    """What is in the files besides rules and inheritance, by kind."""
     keys = {purpose.key: purpose for purpose in content.purposes}
+    above = [(*object_links(one, fields), *outside_links(one, fields, content.purposes)) for one in fields]
     return {
-        "g2": {link for field in fields for link in object_links(field, fields)},
+        "p": set(denials(content.purposes)),
+        "g": set(role_links(content.roles, content.purposes)),
+        "g2": {link for links_ in above for link in links_},
         "g3": set(purpose_links(keys)),
     }
+
+
+def _is_derived(row: tuple[str, ...]) -> bool:
+    """Whether a row of ``p`` or ``g`` closes categories and is nobody's rule or role."""
+    return ANY_ROLE in (row[0], row[1])
 
 
 def read(folder: Path, present: Content, fields: Mapping[str, str]) -> Content:
@@ -87,6 +100,8 @@ def read(folder: Path, present: Content, fields: Mapping[str, str]) -> Content:
     wanted = Content(dict.fromkeys(present.roles, ()), present.descriptions, present.purposes, ())
     roles: dict[str, tuple[str, ...]] = dict(wanted.roles)
     for row, line in _of(seen, "g"):
+        if _is_derived(row):
+            continue
         role, parent = row
         if role not in roles:
             # It may be a person: other people's policies link users to roles here. The line says enough.
@@ -98,6 +113,8 @@ def read(folder: Path, present: Content, fields: Mapping[str, str]) -> Content:
     said_by = {rule.row() for rule in stay} - {rule.row() for rule in present.rules if rule not in stay}
     found = []
     for row, line in _of(seen, "p"):
+        if _is_derived(row):
+            continue
         rule = Rule(0, *row)  # type: ignore[arg-type] # `_rows` counted them
         _check_line(replace(wanted, rules=(rule,)), path, line)
         if rule.row() not in said_by:
@@ -121,9 +138,9 @@ def _check_line(content: Content, path: Path, line: int) -> None:
         raise PolicyFileWrong(place=f"{path}:{line}", detail=detail, mend=mend) from None
 
 
-def _check_derived(path: Path, kind: str, expected: set[tuple[str, str]], seen: Mapping[tuple[str, ...], int]) -> None:
+def _check_derived(path: Path, kind: str, expected: set[tuple[str, ...]], seen: Mapping[tuple[str, ...], int]) -> None:
     """All of them or none: with some of them missing, Casbin's tools would decide otherwise than we do."""
-    given = dict(_of(seen, kind))
+    given = {row: line for row, line in _of(seen, kind) if kind not in ("p", "g") or _is_derived(row)}
     for link, line in given.items():
         if link not in expected:
             detail = f"{', '.join(link)!r:.160} does not agree with what is declared and registered"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 
 from ..errors import InvalidInput
-from . import models, purposes, register, rules
+from . import categories, models, purposes, register, rules
 from .hierarchy import check_links, purpose_links
 from .names import ANY, check_role
 from .rules import Rule
@@ -127,4 +127,5 @@ def _check_purposes(register_: tuple[Purpose, ...]) -> dict[str, Purpose]:
             taken.add(name)
         keys[purpose.key] = purpose
     check_links(purpose_links(keys), "purpose")
+    categories.check(keys)
     return keys

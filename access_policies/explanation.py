@@ -16,6 +16,7 @@ class Explanation:
     """Facts about one decision; every word in it is a name from the policy, nothing is personal.
 
     ``rule``: the rule that decided, ``None`` if no rule is about the question.
+    ``outside``: the category of a column for which ``closed_by``, the purpose or one above it, is not registered.
     ``masked``: whether the same roles may see it masked (asked when ``read`` is refused).
     ``roles_that_may``: roles of the tenant any of which alone may do it for this purpose; fewest rights first.
     ``purposes_that_do``: keys of the purposes for which the present roles may do it.
@@ -43,6 +44,8 @@ class Explanation:
     not_yet: tuple[Rule, ...] = ()
     no_longer: tuple[Rule, ...] = ()
     consent: bool = False
+    outside: str = ""
+    closed_by: str = ""
 
     @property
     def missing_grant(self) -> str | None:
@@ -55,9 +58,10 @@ class Explanation:
     def missing_rule(self) -> dict[str, str] | None:
         """The narrowest rule that would allow it, as keywords of ``Policies.add_rule``; ``None`` if that cannot help.
 
-        It cannot help where a rule denies (deny overrides), where the purpose is unknown, or where no role is known.
+        It cannot help where a rule denies (deny overrides), where the purpose is unknown or not registered for the
+        column's category, or where no role is known.
         """
         known = [role for role in self.roles if role not in self.unknown_roles]
-        if self.allow or self.rule is not None or not self.purpose_known or not known:
+        if self.allow or self.rule is not None or self.outside or not self.purpose_known or not known:
             return None
         return {"role": known[0], "object": self.object, "action": self.action, "purpose": self.purpose}

@@ -10,7 +10,8 @@ What keeps the known defects away (each has a regression test):
 5. A rule that denies some rows (it names a row filter) is left out: it would deny the resource. One that allows some
    rows allows the resource.
 6. Rows are never removed one by one, and nothing in here knows about time.
-7. The matcher is parsed once in a process. Casbin parses it for every question, and Python's ``ast.parse`` raises
+7. What a purpose's register closes (`categories`) is among the rules, as denials: it never widens.
+8. The matcher is parsed once in a process. Casbin parses it for every question, and Python's ``ast.parse`` raises
    ``SystemError`` when two threads are in it (CPython 3.11, seen with two snapshots deciding at once).
 """
 
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigurationError
+from .categories import denials, outside_links, role_links
 from .hierarchy import Link, closure, object_links, purpose_links
 from .names import SUBJECT_PREFIX
 
@@ -129,16 +131,19 @@ class Judge:
         self._subject = subject_of(roles)
         self._action = action
         self._fields = fields
+        self._purposes = tuple(purposes.values())
         self._asked: set[str] = set()
         self._linked: set[Link] = set()
         held = closure(roles, parents)
         mine = [rule for rule in rules if rule.role in held and rule.action == action and not _denies_some(rule)]
-        self._numbers: dict[tuple[str, ...], int] = {}
+        self._numbers: dict[tuple[str, ...], int | None] = {}
         for rule in mine:
             self._numbers.setdefault(rule.row(), rule.number)
+        self._numbers |= dict.fromkeys(row for row in denials(self._purposes) if row[2] == action)
         links: dict[str, list[Link]] = {
             "g": [(self._subject, role) for role in sorted(roles)]
-            + [(role, parent) for role in sorted(held) for parent in sorted(parents.get(role, ()))],
+            + [(role, parent) for role in sorted(held) for parent in sorted(parents.get(role, ()))]
+            + role_links(sorted(roles), self._purposes),
             "g3": purpose_links(purposes),
         }
         model = casbin.Model()
@@ -149,7 +154,10 @@ class Judge:
         self._first_allow = AllowOverrideEffector()
 
     def ask(self, obj: str, purpose: str) -> tuple[bool, int | None]:
-        """Whether it is allowed, and the number of the rule that decided (``None``: no rule is about it)."""
+        """Whether it is allowed, and the number of the rule that decided.
+
+        ``None``: no rule is about it, or the purpose is not registered for its category.
+        """
         self._link(obj)
         question = (self._subject, obj, self._action, purpose)
         allowed, row = self._enforcer.enforce_ex(*question)
@@ -167,7 +175,8 @@ class Judge:
         """Tell the enforcer where ``obj`` stands, once, when it is first asked about."""
         if obj in self._asked:
             return
-        fresh = [link for link in object_links(obj, self._fields) if link not in self._linked]
+        above = [*object_links(obj, self._fields), *outside_links(obj, self._fields, self._purposes)]
+        fresh = [link for link in above if link not in self._linked]
         if fresh:
             self._enforcer.add_named_grouping_policies("g2", [list(link) for link in fresh])
             self._linked.update(fresh)

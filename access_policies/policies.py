@@ -194,9 +194,16 @@ class Policies:
         alias: str = "",
         description: Mapping[str, str] | None = None,
         parent: str = "",
+        categories: Iterable[str] = (),
+        recipients: Iterable[str] = (),
+        retention: str = "",
+        owner: str = "",
+        review_at: str = "",
     ) -> None:
-        """Add a purpose to the tenant's register. Raises ``InvalidInput``."""
-        register.write_purposes(connection, tenant_id, [Purpose(key, alias, legal_basis, description or {}, parent)])
+        """Add a purpose to the tenant's register, with what `Purpose` says of each part. Raises ``InvalidInput``."""
+        parts = (tuple(categories), tuple(recipients), retention, owner, review_at)
+        new = Purpose(key, alias, legal_basis, description or {}, parent, *parts)
+        register.write_purposes(connection, tenant_id, [new])
 
     def add_rule(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import PolicyFileWrong
 from ..i18n import N_
+from .categories import OUTSIDE, SEEING
 from .draft import snapshot_of
 from .policy_cases import Answer, Case, read_cases
 from .policy_files import read_folder
@@ -27,6 +28,7 @@ _MEND = N_("Correct it there; what a test may hold is in docs/reference/policy-f
 class Outcome:
     """What the policy answers to a case; ``rule`` is the row of the rule that decided, "" if there is none.
 
+    ``outside:`` with a purpose, in place of a rule: that purpose is not registered for the column's category.
     ``mask``: the mask that a rule names, "" for the column's own.
     """
 
@@ -79,7 +81,11 @@ def _run(case: Case, snapshot: Snapshot) -> Outcome:
     wanted = _with_key(case.rule, snapshot)
     passed = got == case.expect and all(columns.get(name) == value for name, value in wanted.items())
     passed = passed and case.mask in (None, decision.mask)
-    return Outcome(case, got, "" if deciding is None else " ".join(deciding.words()), passed, decision.mask)
+    why = "" if deciding is None else " ".join(deciding.words())
+    if got == "deny" and deciding is None and case.action in SEEING:
+        closed = snapshot.closed_by(case.object, purpose.key)
+        why = f"{OUTSIDE}{closed}" if closed else ""
+    return Outcome(case, got, why, passed, decision.mask)
 
 
 def _with_key(wanted: Mapping[str, str], snapshot: Snapshot) -> dict[str, str]:

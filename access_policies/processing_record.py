@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 class Activity:
     """One purpose and what is done for it.
 
-    ``categories`` are those that some role reads; ``unlisted`` those of them that the purpose does not list, where it
-    lists any; ``special`` the kinds that a law protects more; ``subjects`` whose data they are; ``roles`` who reads.
+    ``categories`` are those that some role reads; ``unread`` those for which the purpose is registered although nobody
+    reads anything of the kind (what it is not registered for nobody reads at all); ``special`` the kinds that a law
+    protects more; ``subjects`` whose data they are; ``roles`` who reads.
     """
 
     purpose: Purpose
     categories: tuple[str, ...]
-    unlisted: tuple[str, ...]
+    unread: tuple[str, ...]
     special: tuple[Special, ...]
     subjects: tuple[str, ...]
     roles: tuple[str, ...]
@@ -57,7 +58,7 @@ def _activity(
     return Activity(
         purpose=purpose,
         categories=tuple(categories),
-        unlisted=tuple(one for one in categories if purpose.categories and not _listed(one, purpose)),
+        unread=tuple(one for one in purpose.categories if not any(one in _up(read_) for read_ in categories)),
         special=tuple(kinds[name] for name in sorted(kinds)),
         subjects=tuple(sorted({whose[field][1] for field in read} - {""})),
         roles=tuple(sorted({role for field in read for role in readers[field]})),
@@ -72,5 +73,5 @@ def _readers(snapshot: Snapshot, field: str, purpose: str) -> list[str]:
     ]
 
 
-def _listed(category: str, purpose: Purpose) -> bool:
-    return bool({category, *(higher for _, higher in dotted_links(category))} & set(purpose.categories))
+def _up(category: str) -> set[str]:
+    return {category, *(higher for _, higher in dotted_links(category))}

@@ -35,9 +35,10 @@ class Purpose:
     ``description``: language code → one sentence for the people whose data it is.
     ``parent``: a purpose above it besides those that its dots name, or "".
 
-    The rest is for the record of processing and decides nothing. ``categories``: of personal data that it needs;
-    ``recipients``: who else gets them; ``retention``: how long they are kept, in words, or a number of days;
-    ``owner``: who answers for it, an office and no person; ``review_at``: the day of its next review, ISO 8601.
+    ``categories``: of personal data that it needs; if it names any, columns of all others are closed for it and for the
+    purposes below it (`categories`). The rest is for the record of processing and decides nothing. ``recipients``: who
+    else gets them; ``retention``: how long they are kept, in words, or a number of days; ``owner``: who answers for it,
+    an office and no person; ``review_at``: the day of its next review, ISO 8601.
     """
 
     key: str

@@ -13,7 +13,7 @@ from sqlalchemy import func, insert, select, update
 
 from ..database import bump
 from ..errors import InvalidInput
-from . import models, purposes, rules
+from . import categories, models, purposes, rules
 from .hierarchy import check_links, purpose_links
 from .names import ANY, check_role
 from .rules import Rule
@@ -135,6 +135,7 @@ def write_purposes(connection: Connection, tenant_id: str, new: Iterable[Purpose
         register[purpose.key] = purpose
         added.append(purpose)
     check_links(purpose_links(register), "purpose")
+    categories.check(register)
     if added:
         values = [{"tenant_id": tenant_id, **purpose.row()} for purpose in added]
         connection.execute(insert(models.purpose), values)

@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ..errors import PolicyUnavailable
+from .categories import SEEING, binding, closes
 from .decision import ALL_ROWS, NO_LIMITS, Decision, Limits, Rows
 from .declared import Declared, fits_nowhere
 from .explanation import Explanation
@@ -69,6 +70,7 @@ class Snapshot:
 
     __slots__ = (
         "_at",
+        "_binding",
         "_by_alias",
         "_consented",
         "_decisions",
@@ -114,6 +116,7 @@ class Snapshot:
         self.purposes: Mapping[str, Purpose] = MappingProxyType({purpose.key: purpose for purpose in purposes})
         self._by_alias = {purpose.alias: purpose for purpose in self.purposes.values() if purpose.alias}
         self._consented = frozenset(key for key, one in self.purposes.items() if one.legal_basis == CONSENT)
+        self._binding = binding(self.purposes)
         self._parents = parents
         self._rules = tuple(rules)
         self._declared = declared = Declared(fields, row_filters or {}, fits)
@@ -287,6 +290,7 @@ class Snapshot:
     def explain(self, roles: frozenset[str], obj: str, action: str, purpose: str) -> Explanation:
         """Why ``decide`` answers as it does, and for a no which role or purpose would get a yes."""
         decision = self.decide(roles, obj, action, purpose)
+        closed = self.closed_by(obj, purpose) if action in SEEING else ""
         masked = decision
         if action == "read" and not decision.allow:
             masked = self.decide(roles, obj, "read_masked", purpose)
@@ -308,6 +312,8 @@ class Snapshot:
             not_yet=self._out_of_time(roles, obj, action, purpose, past=False),
             no_longer=self._out_of_time(roles, obj, action, purpose, past=True),
             consent=purpose in self._consented,
+            outside=self._declared.fields[obj] if closed else "",
+            closed_by=closed,
         )
 
     def _out_of_time(
@@ -327,6 +333,16 @@ class Snapshot:
         with self._lock:
             found = [rule for rule in mine if self._new_judge(held, action, [rule]).ask(obj, purpose)[0]]
         return tuple(sorted(found, key=lambda rule: -(rule.ends_at or 0) if past else (rule.starts_at or 0)))
+
+    def closed_by(self, field: str, purpose: str) -> str:
+        """The purpose that closes ``field`` for the *key* ``purpose``: itself or one above it; "" if none does.
+
+        It is registered for other categories of personal data than the field's.
+        """
+        category = self._declared.fields.get(field)
+        if category is None:
+            return ""
+        return next((one.key for one in self._binding.get(purpose, ()) if closes(one, category)), "")
 
     def _roles_that_may(self, obj: str, action: str, purpose: str) -> tuple[str, ...]:
         able = [role for role in self._parents if self.decide(frozenset({role}), obj, action, purpose).allow]

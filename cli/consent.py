@@ -71,8 +71,8 @@ def _withdraw(
         key = _key(connection, desk.known(tenant_id), purpose)
         gone = consents.withdraw(connection, tenant_id, kind, named, key, by=desk.operator)
         if gone:
-            facts = {"kind": kind, "subject": named, "purpose": key, "consents": len(gone)}
-            desk.note(connection, tenant_id, act="consent.withdraw", **facts)
+            facts = {"kind": kind, "subject": named, "purpose": key}
+            desk.note(connection, tenant_id, act="consent.withdraw", consents=len(gone), **facts)
     if as_json:
         print_json({"withdrawn": list(gone), "kind": kind, "subject": named, "purpose": key})
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ..access_policies import casbin_files, content, plan, policy_files, versions
+from ..access_policies import casbin_files, categories, content, plan, policy_files, versions
 from ..access_policies.declared import Declared
 from ..access_policies.policy_tests import run_policy_tests
 from ..database import time_of, version_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..access_policies.content import Content
     from ..access_policies.plan import Plan
+    from ..access_policies.rules import Rule
     from .desk import Desk
 
 commands = typer.Typer(help="The policy: ask it; as files compare, bring in, take back, test.", **TYPER)
@@ -100,9 +101,12 @@ def _plan(ctx: typer.Context, tenant: Tenant, folder: PolicyFolder, as_json: AsJ
     present, version = _present(desk, tenant)
     made = plan.compare(present, wanted)
     if as_json:
-        print_json({"tenant": tenant, "version": version, "changes": [asdict(change) for change in made.changes]})
+        changes = [asdict(change) for change in made.changes]
+        idle = [" ".join(rule.words()) for rule in _idle(desk, wanted)]
+        print_json({"tenant": tenant, "version": version, "changes": changes, "idle": idle})
     else:
         _tell(desk, made, version)
+        _tell_idle(desk, wanted)
     if made:
         raise typer.Exit(WRONG)
 
@@ -256,6 +260,18 @@ def _tell(desk: Desk, made: Plan, version: int) -> None:
     )
 
 
+def _idle(desk: Desk, wanted: Content) -> list[Rule]:
+    """The rules that open nothing, because their purpose is not registered for the category."""
+    fields = desk.guard.policies.fields if desk.guard_name else {}
+    return categories.idle(wanted.rules, {one.key: one for one in wanted.purposes}, fields)
+
+
+def _tell_idle(desk: Desk, wanted: Content) -> None:
+    for rule in _idle(desk, wanted):
+        told = N_("This rule opens nothing, its purpose is not registered for the category: {rule}")
+        desk.say(told, rule=" ".join(rule.words()))
+
+
 def _bring_in(
     desk: Desk,
     tenant: str,
@@ -270,6 +286,7 @@ def _bring_in(
     present, version = now
     made = plan.compare(present, wanted)
     _tell(desk, made, version)
+    _tell_idle(desk, wanted)
     if not made:
         return
     if not yes and not typer.confirm(desk.text(N_("Bring this into force?"))):

@@ -28,7 +28,17 @@ from ..access_policies.snapshot import Decision
 from ..audit.entries import Entry, new_event_id, now_us
 from ..database import PLATFORM
 from ..encryption.netstrings import netstring
-from ..errors import AccessClosed, AccessLost, AccessRequired, AmanahError, Forbidden, KeysUnavailable, Tampered
+from ..errors import (
+    AccessClosed,
+    AccessLost,
+    AccessRequired,
+    AmanahError,
+    CategoryUnregistered,
+    FieldWithheld,
+    Forbidden,
+    KeysUnavailable,
+    Tampered,
+)
 from .handoff import hand_over
 from .notes import Notes
 from .subjects import SubjectSecrets
@@ -227,6 +237,17 @@ class Access:
     def mask(self, field: Field) -> Mask:
         """What this access is shown of a value of ``field`` that it sees masked."""
         return self._masks.get(field, field.mask)
+
+    def closes(self, field: Field) -> bool:
+        """Whether the purpose is registered for other categories of personal data than that of ``field``."""
+        if self.snapshot is None or self.purpose is None:
+            return False
+        return self.snapshot.closed_by(field.name, self.purpose) != ""
+
+    def withheld(self, field: Field) -> FieldWithheld:
+        """Why ``field`` is withheld, as the refusal to raise."""
+        kind = CategoryUnregistered if self.closes(field) else FieldWithheld
+        return kind(field=field.name, purpose=self.purpose or "-")
 
     def narrow(self, fields: Iterable[Field]) -> None:
         """From now on these columns are seen masked at most: less than the policy lets, never more.

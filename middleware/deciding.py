@@ -12,7 +12,6 @@ from ..errors import (
     AccessRequired,
     AmanahError,
     FieldProbed,
-    FieldWithheld,
 )
 from .access import Access, Sight
 from .compiler import SIGN_IN
@@ -62,7 +61,7 @@ def decide_once(access: Access, shape: Shape) -> None:
     purpose = access.purpose or "-"
     for field in shape.named:
         if access.sight(field) is Sight.WITHHELD:
-            refuse(FieldWithheld(field=field.name, purpose=purpose))
+            refuse(access.withheld(field))
     for field in shape.probes:
         if access.sight(field) is not Sight.CLEAR:
             refuse(FieldProbed(field=field.name, purpose=purpose))

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from ..errors import AmanahError, FieldProbed, FieldWithheld, MaskedWrite
+from ..errors import AmanahError, CategoryUnregistered, FieldProbed, FieldWithheld, MaskedWrite
 from ..i18n import N_, Language, time_text, translate
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _LOOKS_LIKE_A_PERSON: Final = re.compile(r"[^@\s]+@[^@\s]+|\+?[0-9][0-9 ()-]{7,}[0-9]")
 _NOT_RECORDED: Final = N_("(not recorded)")
-_OF_FIELDS: Final = frozenset({FieldWithheld.code, FieldProbed.code, MaskedWrite.code})
+_OF_FIELDS: Final = frozenset({FieldWithheld.code, CategoryUnregistered.code, FieldProbed.code, MaskedWrite.code})
 
 
 def discreet(identifier: str) -> str:
@@ -152,6 +152,11 @@ def explanation_words(found: Explanation, language: Language) -> Iterator[str]:
         "object": found.object,
         "purpose": found.purpose,
     }
+    if found.outside:
+        told = N_("The purpose {purpose} is not registered for the category {category}, whatever rules say.")
+        yield translate(told, language, purpose=found.closed_by, category=found.outside)
+        yield from _otherwise_words(found, language)
+        return
     yield translate(
         N_("No rule lets the roles {roles} {action} {object} for the purpose {purpose}."), language, **facts
     )

@@ -24,7 +24,7 @@ STRONG: Final = (
     ("user.demographic.gender", _words("gender sex kelamin")),
     ("user.demographic.religious_belief", _words("religion agama")),
     ("user.demographic.marital_status", _words("marital perkawinan pernikahan")),
-    ("user.demographic.ethnicity", _words("ethnicity suku")),
+    ("user.demographic.race_ethnicity", _words("ethnicity suku")),
     (
         "user.health_and_medical",
         _words(
@@ -34,15 +34,15 @@ STRONG: Final = (
     ),
     ("user.location", _words("latitude longitude lat lng lon lintang bujur coordinates koordinat geolocation")),
     ("user.contact.address", _words("address alamat")),
-    ("user.financial.account_number", _words("rekening iban norek")),
-    ("user.employment.salary", _words("salary gaji upah honor wage income penghasilan tunjangan")),
+    ("user.financial.bank_account", _words("rekening iban norek")),
+    ("x.user.financial.salary", _words("salary gaji upah honor wage income penghasilan tunjangan")),
     ("user.biometric", _words("fingerprint biometric")),
     ("user.account.username", _words("username")),
     ("user.name", _words("fullname firstname lastname surname nickname namalengkap")),
     ("user.device.ip_address", _words("ip ipaddress ipaddr")),
 )
 PHRASES: Final = (
-    ("user.financial.account_number", _words("bank account")),
+    ("user.financial.bank_account", _words("bank account")),
     ("user.financial.credit_card", _words("card number")),
     ("user.device", _words("user agent")),
     ("user.contact.phone_number", _words("no wa")),
@@ -95,9 +95,9 @@ IN_A_MESSAGE: Final = (
 WEAK: Final = (
     ("user.contact.address.city", _words("city kota kabupaten kecamatan kelurahan")),
     ("user.contact.address.postal_code", _words("zip postal postcode kodepos")),
-    ("user.demographic.age", _words("age umur usia")),
+    ("user.demographic.age_range", _words("age umur usia")),
     ("user.biometric", _words("photo foto selfie avatar")),
-    ("user.employment", _words("occupation pekerjaan profesi jabatan")),
+    ("user.job_title", _words("occupation pekerjaan profesi jabatan")),
 )
 IN_A_PERSON: Final = (
     ("user.government_id", _words("tax id")),

@@ -21,7 +21,6 @@ from ..errors import (
     AmanahError,
     AutocommitRefused,
     FieldProbed,
-    FieldWithheld,
     Forbidden,
     StatementRefused,
     TableUndeclared,
@@ -153,7 +152,7 @@ class Rehearsal:
         purpose = access.purpose or "-"
         for field in self._observed(shape.named):
             if access.sight(field) is Sight.WITHHELD:
-                yield FieldWithheld(field=field.name, purpose=purpose)
+                yield access.withheld(field)
         for field in self._observed(shape.probes):
             if access.sight(field) is not Sight.CLEAR:
                 yield FieldProbed(field=field.name, purpose=purpose)

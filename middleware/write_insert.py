@@ -32,9 +32,10 @@ class Inserting:
         self.expressions: set[str] = set()
 
     def run(self, statement: Any, rows: Rows) -> tuple[Any, Rows]:
-        """1. Values into dictionaries. 2. Upsert checked. 3. Tenant. 4. Key. 5. Seal values, and the rows."""
+        """1. Values into dictionaries. 2. Upsert, categories. 3. Tenant. 4. Key. 5. Seal values, and the rows."""
         statement, rows = self._values_to_rows(statement, rows)
         self._check_upsert(statement)
+        self._check_categories(rows)
         rows = rows or [{}]
         self._tenants(rows)
         demand_foreign_keys(self.connection, self.table)
@@ -50,6 +51,7 @@ class Inserting:
         """Steps 1 to 3, as far as they need no query."""
         statement, rows = self._values_to_rows(statement, rows)
         self._check_upsert(statement)
+        self._check_categories(rows)
         if self.table.via is None:
             self._tenants(rows or [{}])
 
@@ -94,6 +96,15 @@ class Inserting:
             name = column_of(statement, self.table, given).name
             if self.table.names(name) or name in (owner, SEAL_COLUMN, *self.table.key):
                 refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="an upsert that sets it"))
+
+    def _check_categories(self, rows: Rows) -> None:
+        """To collect is to process: no value of a category for which the purpose is not registered. NULL is none."""
+        for name, field in self.table.fields.items():
+            if not self.access.closes(field):
+                continue
+            key = self.table.table.c[name].key
+            if name in self.expressions or any(value_of(row.get(key)) is not None for row in rows):
+                refuse(self.access.withheld(field))
 
     def _tenants(self, rows: Rows) -> None:
         """The rows are of the access's tenant: by their column, by their parents, or like all rows."""

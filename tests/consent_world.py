@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BILLING = "essential.service.payment_processing"
 LETTERS = "marketing.communications.email"
 ADS = "marketing.advertising.first_party"
+POST = "x.order.post"
 CARD = uuid.UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 OTHER_CARD = uuid.UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
 DECLARED = [
@@ -93,7 +94,7 @@ def models() -> SimpleNamespace:
 
 
 def build(url: str, folder: Path, *, filled: bool = False, **guarded: Any) -> Any:
-    """Tenants ``a`` and ``b``; ``boss`` may do everything for billing, letters and ads."""
+    """Tenants ``a`` and ``b``; ``boss`` may do everything for billing, letters and ads; with addresses for post."""
     sql_world = sys.modules["sql_world"]
     world = sql_world.build(url, folder, declared=DECLARED, made=models(), guarded=guarded, filled=filled)
     if "sqlite" in url:
@@ -104,8 +105,10 @@ def build(url: str, folder: Path, *, filled: bool = False, **guarded: Any) -> An
                 policies = world.guard.policies
                 policies.add_purpose(connection, tenant, LETTERS, alias="letters", legal_basis="consent")
                 policies.add_purpose(connection, tenant, ADS, alias="ads", legal_basis="consent")
+                limited = {"legal_basis": "contract", "categories": ["user.contact"]}
+                policies.add_purpose(connection, tenant, POST, alias="post", **limited)
                 actions = ("read", "create", "update", "delete")
-                rules = [("boss", "*", act, purpose, "allow") for act in actions for purpose in (LETTERS, ADS)]
+                rules = [("boss", "*", act, purpose, "allow") for act in actions for purpose in (LETTERS, ADS, POST)]
                 policies.add_rules(connection, tenant, rules)
     return world
 

@@ -170,7 +170,7 @@ def test_legacy_is_guessed_with_its_company_column_and_child_tables(written):
         'guessed(declare("faktur", subject="pelanggan_id")),',
         'guessed(shared("provinsi", "satuan")),',
         "sign_in=True,",
-        '"gaji": Personal(category="user.employment.salary", sealed=False),',
+        '"gaji": Personal(category="x.user.financial.salary", sealed=False),',
         '"npwp": Personal(category="user.government_id", sealed=False),',
         '"tgl_lahir": Personal(category="user.demographic.date_of_birth", sealed=False),',
         '"no_hp": Personal(category="user.contact.phone_number", sealed=False),',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -57,7 +58,10 @@ def contents(draw):
         mask = draw(st.sampled_from(("", "dots", "hash"))) if masked else ""
         rules.append(Rule(number, *row, mask=mask, starts_at=start, ends_at=end))
     rules = tuple(rules)
-    return Content(roles, {role: {"en": role} for role in ROLES}, PURPOSES, rules)
+    named = draw(st.sets(st.sampled_from(("user", "user.contact", "user.contact.email", "user.name")), max_size=2))
+    which = draw(st.sampled_from([one.key for one in PURPOSES]))
+    register = tuple(replace(one, categories=tuple(sorted(named))) if one.key == which else one for one in PURPOSES)
+    return Content(roles, {role: {"en": role} for role in ROLES}, register, rules)
 
 
 @settings(max_examples=60)

@@ -54,7 +54,7 @@ for template in ("clinic", "trading", "blank"):  # model.conf and the templates
     with engine.begin() as connection:
         policies.install(connection, f"tenant-{template}", template)
     assert policies.snapshot(f"tenant-{template}", 1).purposes, template
-assert sensitivity.special("user.biometrics.voice", "id"), "the laws"
+assert sensitivity.special("user.biometric.voice", "id"), "the laws"
 print("works")
 """
 

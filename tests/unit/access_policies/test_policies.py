@@ -367,3 +367,18 @@ def test_many_rules_are_added_at_once_or_none_of_them(policies, own_database):
         assert policies.add_rules(connection, "toko", rules) == ["r1", "r2"]
     assert ask(policies, own_database, "invoice", action="create").rule == "r2"
     assert not ask(policies, own_database, "invoice", action="create", purpose=SUPPORT).allow
+
+
+def test_a_purpose_is_added_with_all_that_the_register_says(policies, own_database):
+    """Categories, recipients, retention, owner and review, as from files; what is wrong with them is refused."""
+    facts = {"categories": ["user.contact"], "recipients": ["bank"], "retention": "365", "owner": "finance"}
+    with own_database.begin() as connection:
+        policies.add_purpose(connection, "toko", "x.gift", legal_basis="consent", review_at="2030-01-31", **facts)
+    with own_database.begin() as connection:
+        number = bump(connection, "toko")
+    found = policies.snapshot("toko", number).purposes["x.gift"]
+    assert (found.categories, found.recipients) == (("user.contact",), ("bank",))
+    assert (found.retention, found.owner, found.review_at) == ("365", "finance", "2030-01-31")
+    for wrong in ({"categories": ["no category"]}, {"review_at": "soon"}, {"recipients": [" "]}, {"owner": "a\nb"}):
+        with own_database.begin() as connection, pytest.raises(InvalidInput):
+            policies.add_purpose(connection, "toko", "x.wrong", legal_basis="contract", **wrong)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
 import pytest
 
 from amanah.access_policies import templates
 from amanah.access_policies.policies import Policies
 from amanah.access_policies.purposes import LEGAL_BASES
+from amanah.access_policies.rules import Rule
+from amanah.access_policies.snapshot import Snapshot
 from amanah.database import bump, own_engine
 from amanah.errors import InvalidInput
 from amanah.tenants.names import OWNER
@@ -224,3 +229,25 @@ def test_an_unknown_template_is_refused(own_database, name):
     """The message lists the ones that there are."""
     with own_database.begin() as connection, pytest.raises(InvalidInput, match="blank, clinic, trading"):
         Policies(own_database, {}).install(connection, "toko", name)
+
+
+@pytest.mark.parametrize("name", templates.names())
+def test_the_categories_of_a_template_close_nothing_that_its_rules_open(name):
+    """What its purposes are registered for is what they need: every role sees what it would see without them."""
+    content = templates.load(name)
+    parents = {role: frozenset(above) for role, above in content.roles.items()}
+    free = tuple(replace(one, categories=()) for one in content.purposes)
+    rules = [Rule(number, *rule.words()) for number, rule in enumerate(content.rules, 1)]
+    bound, unbound = (Snapshot("t", 1, parents, said, rules, FIELDS) for said in (content.purposes, free))
+    for role, field, action in product(content.roles, FIELDS, ("read", "read_masked")):
+        for one in content.purposes:
+            question = (frozenset({role}), field, action, one.key)
+            assert bound.decide(*question).allow == unbound.decide(*question).allow, question
+
+
+@pytest.mark.parametrize("name", templates.names())
+def test_the_purposes_of_a_template_say_how_long_and_who_answers(name):
+    """So that the first record of processing has no gaps."""
+    for one in templates.load(name).purposes:
+        assert one.retention
+        assert one.owner
