@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from amanah import Guard, migrations
 from amanah.console import set_password
@@ -17,7 +18,7 @@ from iconix import migrate
 from iconix.app import DEFAULT_DATABASE
 from iconix.database import create_engine, create_sessions
 from iconix.protection import build_guard
-from iconix.seed import DEMO_ACCOUNTS, TENANTS, account_id, seed_shared, seed_tenant
+from iconix.seed import DEMO_ACCOUNTS, DEMO_CUSTOMER_ID, TENANTS, account_id, seed_shared, seed_tenant
 
 NAMES = {"sinar-jaya": "PT Sinar Jaya Dagang", "klinik-melati": "Klinik Melati", "toko-sebelah": "Toko Sebelah"}
 TEMPLATES = {"sinar-jaya": "trading", "klinik-melati": "clinic", "toko-sebelah": "trading"}
@@ -34,6 +35,8 @@ def create_tenants(guard: Guard) -> None:
         guard.create_tenant(tenant, NAMES[tenant], template=TEMPLATES[tenant], admin=owner)
         with guard.engine.begin() as connection:
             _limit_couriers(guard, connection, tenant)
+            if TEMPLATES[tenant] == "trading":
+                _offer_promotions(guard, connection, tenant)
             for one in accounts:
                 if one.role != "owner":
                     member = account_id(one.email)
@@ -63,6 +66,24 @@ def _limit_couriers(guard: Guard, connection: Connection, tenant: str) -> None:
         )
 
 
+def _offer_promotions(guard: Guard, connection: Connection, tenant: str) -> None:
+    """Let cashiers see name and e-mail address of customers who agreed to hear of offers, and of nobody else."""
+    categories = ("user.name", "user.contact.email")
+    guard.policies.add_purpose(
+        connection,
+        tenant,
+        "marketing.communications.email",
+        alias="promotions",
+        legal_basis="consent",
+        description={"en": "Customers hear of offers.", "id": "Pelanggan mendapat kabar tentang penawaran."},
+        categories=categories,
+        retention="until it is withdrawn",
+        owner="sales",
+    )
+    for name in ("customer", *(f"category:{one}" for one in categories)):
+        guard.policies.add_rule(connection, tenant, role="cashier", object=name, action="read", purpose="promotions")
+
+
 def _hire_importer(guard: Guard, connection: Connection, tenant: str, owner: str) -> None:
     guard.policies.add_purpose(
         connection,
@@ -88,6 +109,11 @@ def dismiss_importer(guard: Guard) -> None:
             guard.directory.remove_member(connection, tenant, IMPORTER)
 
 
+def _take_over_consent(session: Session, guard: Guard) -> None:
+    """Record that one customer agreed to promotions, on a form of the former system."""
+    guard.consents.give(session, "customer", DEMO_CUSTOMER_ID, "promotions", source="form", evidence="notice:2026-01")
+
+
 async def install(url: str, state: str | Path, *, rows: int = 3500) -> None:
     """Make an empty database into a protected installation with demo data; the keys lie in the folder `state`."""
     migrate.upgrade(url, protected=True)
@@ -108,6 +134,8 @@ async def install(url: str, state: str | Path, *, rows: int = 3500) -> None:
                 sessions() as session,
             ):
                 await seed_tenant(session, tenant, rows=rows)
+                if tenant == "sinar-jaya":
+                    await session.run_sync(_take_over_consent, guard)
                 await session.commit()
         dismiss_importer(guard)
         guard.writer.close()

@@ -173,9 +173,9 @@ ROUTES = [
     sign_in("POST /purpose"),
     route("GET /", "account", "read", ["authentication"]),
     # sales
-    route("GET /api/customers", "customer", "read", [*SALES, "fulfilment"]),
+    route("GET /api/customers", "customer", "read", [*SALES, "fulfilment", "promotions"]),
     route("POST /api/customers", "customer", "create", ["billing"]),
-    route("GET /api/customers/{id}", "customer", "read", [*SALES, "fulfilment"]),
+    route("GET /api/customers/{id}", "customer", "read", [*SALES, "fulfilment", "promotions"]),
     route("PATCH /api/customers/{id}", "customer", "update", ["billing"]),
     route("GET /customers", "customer", "read", [*SALES, "fulfilment"]),
     route("GET /customers/new", "customer", "create", ["billing"]),
