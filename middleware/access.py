@@ -27,9 +27,19 @@ from ..access_policies.snapshot import Decision
 from ..audit.entries import Entry, new_event_id, now_us
 from ..database import PLATFORM
 from ..encryption.netstrings import netstring
-from ..errors import AccessClosed, AccessLost, AccessRequired, AmanahError, Forbidden, KeysUnavailable, Tampered
+from ..errors import (
+    AccessClosed,
+    AccessLost,
+    AccessRequired,
+    AmanahError,
+    Forbidden,
+    KeysUnavailable,
+    SecondFactorRequired,
+    Tampered,
+)
 from .handoff import hand_over
 from .notes import Notes
+from .second_factor import decide, limits
 from .subjects import SubjectSecrets
 
 if TYPE_CHECKING:
@@ -87,6 +97,9 @@ class Access:
     ``refusal`` is set by the SQL gate when it stops a statement, so that the HTTP gate can answer with the reason
     whatever the application made of the exception; ``changed``, when it lets a change be committed.
     ``would_be_refused`` is why the access would not have been let in, where that is only observed.
+
+    ``roles`` count. ``emergency``: those of them that were taken in an emergency. ``without``: roles in force that
+    allow nothing, because they want a second factor and the actor signed in without; what they deny stays denied.
     """
 
     __slots__ = (
@@ -104,6 +117,7 @@ class Access:
         "actor",
         "agent",
         "changed",
+        "emergency",
         "id",
         "inferred",
         "ip",
@@ -119,6 +133,7 @@ class Access:
         "subjects",
         "tenant",
         "ways",
+        "without",
         "would_be_refused",
     )
 
@@ -150,6 +165,8 @@ class Access:
         self.tenant = tenant
         self.actor = actor
         self.roles = roles
+        self.emergency: frozenset[str] = frozenset()
+        self.without: frozenset[str] = frozenset()
         self.purpose = purpose
         self.inferred = inferred
         self.reason = reason
@@ -184,19 +201,33 @@ class Access:
             raise AccessClosed
         if self.snapshot is None or self.purpose is None:
             return _NO
+        if self.without:
+            return decide(self.snapshot, self.roles, self.without, (obj, action, self.purpose))
         return self.snapshot.decide(self.roles, obj, action, self.purpose)
 
     def demand(self, obj: str, action: str) -> Decision:
-        """`may`, or raise `Forbidden`."""
+        """`may`, or raise `Forbidden`; in a request that a second factor would let do it, `SecondFactorRequired`."""
         decision = self.may(obj, action)
         if not decision.allow:
-            raise Forbidden(action=action, resource=obj, purpose=self.purpose or "-")
+            stronger = self.kind == "request" and self.would_with_second_factor(obj, action)
+            no = SecondFactorRequired if stronger else Forbidden
+            raise no(action=action, resource=obj, purpose=self.purpose or "-")
         return decision
+
+    def would_with_second_factor(self, obj: str, action: str) -> bool:
+        """Whether the answer would be yes if the roles counted that want a second factor."""
+        if not self.without or self.snapshot is None or self.purpose is None:
+            return False
+        return self.snapshot.decide(self.roles | self.without, obj, action, self.purpose).allow
 
     @property
     def limits(self) -> Limits:
         """Which of the policy's yeses do not speak of all rows. Raises `PolicyUnavailable`."""
-        return () if self.snapshot is None else self.snapshot.limits(self.roles, self.purpose)
+        if self.snapshot is None:
+            return ()
+        if self.without:
+            return limits(self.snapshot, self.roles, self.without, self.purpose)
+        return self.snapshot.limits(self.roles, self.purpose)
 
     def sight(self, field: Field) -> Sight:
         """How this access sees ``field``: two questions to the policy, remembered for the access.
@@ -226,6 +257,14 @@ class Access:
     def mask(self, field: Field) -> Mask:
         """What this access is shown of a value of ``field`` that it sees masked."""
         return self._masks.get(field, field.mask)
+
+    def policy_changed(self, snapshot: Snapshot | None) -> None:
+        """From now on what it may is asked of ``snapshot`` and for the roles that it has now."""
+        self.snapshot = snapshot
+        self._sights.clear()
+        self._masks.clear()
+        self.ways.clear()
+        self._checked.clear()
 
     def narrow(self, fields: Iterable[Field]) -> None:
         """From now on these columns are seen masked at most: less than the policy lets, never more.
@@ -339,10 +378,15 @@ class Access:
             what=self.notes.drain() if what is None else what,
             decision=self._decision,
             refusal=refusal.code if refusal is not None else None,
-            detail=refusal.named() if refusal is not None else {},
+            detail=self._detail(refusal),
             sealed=sealed,
             tokens=tokens,
         )
+
+    def _detail(self, refusal: AmanahError | None) -> dict[str, str]:
+        """What a refusal is about, and which of the roles were taken in an emergency."""
+        detail = refusal.named() if refusal is not None else {}
+        return {**detail, "emergency": ",".join(sorted(self.emergency))} if self.emergency else detail
 
     # -- its life --
 
