@@ -1164,6 +1164,15 @@ class DutyBroken(InvalidInput):
     remedy = N_("Revoke the grant that stands against it first, or end the duty: amanah duty list.")
 
 
+class TrailTooShort(InvalidInput):
+    """Of what happened so long ago the trail says nothing."""
+
+    code = "trail-too-short"
+    what = N_("Which grants are unused cannot be said.")
+    why = N_("The trail of this organisation does not go back {days} days, and some of its grants do.")
+    remedy = N_("Name fewer days, or wait until the trail is as old.")
+
+
 class PolicyFileWrong(InvalidInput):
     """A file of a policy, or a folder of them, that cannot be taken. ``place`` is the file and, if known, the line."""
 

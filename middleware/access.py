@@ -345,14 +345,18 @@ class Access:
         status: int | None = None,
         refusal: AmanahError | None = None,
         what: tuple[What, ...] | None = None,
+        reason: str | None = None,
     ) -> Entry:
-        """One entry of the trail with all that the notes hold, or with ``what`` instead, which leaves the notes."""
+        """One entry of the trail with all that the notes hold, or with ``what`` instead, which leaves the notes.
+
+        ``reason``: of what the entry is about, where that is not the access's own.
+        """
         event = new_event_id()
         sealed: dict[str, str] = {}
         tokens: dict[str, str] = {}
         cipher = self._cipher if self.tenant is not None and self._cipher is not None else self._platform
         if cipher is not None:
-            for name, value in (("agent", self.agent), ("ip", self.ip), ("reason", self.reason)):
+            for name, value in (("agent", self.agent), ("ip", self.ip), ("reason", reason or self.reason)):
                 if value:
                     raw = value.encode("utf-8", "surrogateescape")
                     place = netstring(f"trail.{name}".encode()) + netstring(event.encode())

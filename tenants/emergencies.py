@@ -122,7 +122,7 @@ class Emergencies:
             for one in self.allowed(connection, tenant_id)
             if one.role == check_role(role) and (one.holder == ANYBODY or one.holder in own)
         ]
-        if not fitting or OWNER in brought(role):  # what a role inherits may have come later
+        if not fitting or OWNER in brought(role):  # what it inherits may have changed since it was allowed
             raise EmergencyNotAllowed(role=role)
         if role in own or role in taken:
             raise EmergencyTaken(role=role)
