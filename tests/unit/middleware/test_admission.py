@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from amanah import errors
 from amanah.middleware.access import Actor
+from amanah.middleware.admission import Admission
 from amanah.middleware.identify import Identity
 from amanah.middleware.routes import route
 from amanah.tenants.clock import to_us
@@ -209,3 +210,13 @@ def test_a_job_has_a_purpose_and_a_reason_and_no_route(world_everywhere):
     ):
         with pytest.raises(refusal):
             admission.admit_now(identity, purpose=purpose, reason="x")
+
+
+async def test_only_the_tenants_in_use_are_remembered(world):
+    """So many, and no more: another one takes the place of the one that was asked for longest ago."""
+    parts = {"keyring": world.keyring, "directory": world.directory, "policies": world.policies}
+    admission = Admission(**parts, versions=world.versions, capacity=1)
+    for _ in range(2):
+        for identity in (who(), who("tono", "lain")):
+            await admission.admit(identity, CUSTOMER, "billing")
+            assert set(admission._rosters) == {identity.tenant}

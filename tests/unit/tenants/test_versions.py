@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import create_engine
 
 from amanah.database import bump, own_engine
 from amanah.errors import ConfigurationError, PolicyUnavailable
+from amanah.tenants.clock import database_now
 from amanah.tenants.versions import VersionReader
 
 
@@ -208,3 +210,19 @@ class _Driver:
 
     paramstyle = "format"
     __version__ = "1.0"
+
+
+def test_the_time_of_the_database_comes_with_the_version(reader, own_database, monkeypatch):
+    """By every way of asking; on PostgreSQL the clock of this process has no part in it."""
+    with own_database.connect() as connection:
+        before = database_now(connection)
+    if own_database.dialect.name == "postgresql":
+        monkeypatch.setattr("amanah.tenants.version_sources.now_us", lambda: 0)
+        monkeypatch.setattr("amanah.tenants.clock.now_us", lambda: 0)
+    found = [reader.current_now("toko").now, asyncio.run(reader.current("toko")).now]
+    with own_database.connect() as connection:
+        after = database_now(connection)
+    assert before <= min(found)
+    assert max(found) <= after
+    assert abs(after - time.time_ns() // 1000) < 60_000_000
+    assert reader.current_now("nobody") == (0, 0)
