@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from amanah.middleware.access import Sight, current
 from amanah.middleware.routes import route
 
 pytestmark = pytest.mark.anyio
@@ -16,6 +17,15 @@ ROUTES = [
     route("GET /customers/{id}", "customer", "read", ["billing"]),
     route("WEBSOCKET /live", "customer", "read", ["billing"]),
 ]
+
+
+class Note:
+    """A sealed column, as far as an access asks how it sees it."""
+
+    name, platform, sealed = "order.note", False, True
+
+
+NOTE = Note()
 
 
 async def page(_scope, _receive, send):
@@ -89,18 +99,20 @@ async def test_a_stream_of_somebody_who_still_may_goes_on_by_today_s_policy(worl
     left, seen = [], []
 
     async def stream(scope, _receive, send):
-        from amanah.middleware.access import current
-
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        seen.append(current().may("order", "read").allow)
+        seen.append((current().may("order", "read").allow, current().sight(NOTE)))
+        current().passed("a statement")
         with world.engine.begin() as connection:
-            denied = {"object": "order", "action": "read", "purpose": "billing", "effect": "deny"}
-            world.policies.add_rule(connection, "toko", role="cashier", **denied)
+            for name in ("order", "order.note"):
+                denied = {"object": name, "action": "read", "purpose": "billing", "effect": "deny"}
+                world.policies.add_rule(connection, "toko", role="cashier", **denied)
         await send({"type": "http.response.body", "body": b"x"})
-        seen.append(current().may("order", "read").allow)
+        seen.append((current().may("order", "read").allow, current().sight(NOTE)))
+        assert current().first_check("a statement")
 
     with world.engine.begin() as connection:
-        allowed = {"object": "order", "action": "read", "purpose": "billing"}
-        world.policies.add_rule(connection, "toko", role="cashier", **allowed)
+        for name in ("order", "order.note"):
+            allowed = {"object": name, "action": "read", "purpose": "billing"}
+            world.policies.add_rule(connection, "toko", role="cashier", **allowed)
     await sys.modules["gate_world"].raw(world.gate(stream, ROUTES), left, "/customers/7", user="toko/rina")
-    assert (left[-1]["body"], seen) == (b"x", [True, False])
+    assert (left[-1]["body"], seen) == (b"x", [(True, Sight.CLEAR), (False, Sight.WITHHELD)])
