@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..audit.log import MAXIMUM, Filter, list_entries, reaches_back, waiting
+from ..audit.log import Filter, backwards, reaches_back, waiting
 from ..errors import InvalidInput, TrailTooShort
 from ..middleware.admission import OPERATOR
 from ..tenants.clock import database_now, from_us, to_us
@@ -132,10 +132,9 @@ def _entries(guard: Guard, tenant: str, holder: str, operator: bool, cutoff: int
     for entry in waiting(guard.trail_engine, tenant):
         if wanted.matches(entry) and _counts(entry, operator=operator):
             yield entry
-    before: int | None = None
-    while page := list_entries(guard.trail_engine, tenant, limit=MAXIMUM, before=before, filters=wanted):
-        yield from (one.entry for one in page if _counts(one.entry, operator=operator))
-        before = page[-1].position
+    for one in backwards(guard.trail_engine, tenant, filters=wanted):
+        if _counts(one.entry, operator=operator):
+            yield one.entry
 
 
 def _counts(entry: Entry, *, operator: bool) -> bool:
