@@ -79,6 +79,10 @@ def bump(connection: Connection, tenant_id: str) -> int:
     return int(connection.execute(select(version.c.version).where(version.c.tenant_id == tenant_id)).scalar_one())
 
 
+POSTGRESQL_TIME = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+"""This moment by PostgreSQL's clock, in µs since the epoch, also in the middle of a transaction."""
+
+
 def time_of(connection: Connection) -> int:
     """This moment by the clock of the database that ``connection`` reaches, in µs since the epoch.
 
@@ -86,9 +90,7 @@ def time_of(connection: Connection) -> int:
     """
     if connection.dialect.name == "sqlite":
         return time.time_ns() // 1000
-    return int(
-        connection.execute(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")).scalar_one()
-    )
+    return int(connection.execute(text(f"SELECT {POSTGRESQL_TIME}")).scalar_one())
 
 
 def version_of(connection: Connection, tenant_id: str) -> int:

@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..audit.log import Filter, backwards, reaches_back, waiting
+from ..database import time_of
 from ..errors import InvalidInput, TrailTooShort
 from ..middleware.admission import OPERATOR
-from ..tenants.clock import database_now, from_us, to_us
+from ..tenants.clock import from_us, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def unused_grants(guard: Guard, tenant: str, days: int) -> list[Unused]:
     snapshot = guard.policies.snapshot(tenant, current.version)
     with guard.engine.connect() as connection:
         grants = guard.directory.grants(connection, tenant)
-        now = database_now(connection)
+        now = time_of(connection)
     cutoff = now - days * _DAY_US
     old = [
         Unused(one, since)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..database import time_of
 from ..errors import InvalidInput
 from ..i18n import N_
-from ..tenants.clock import database_now, from_us
+from ..tenants.clock import from_us
 from .options import TYPER, AsJson, MemberId, TenantId
 from .proving import As, Stdin, prove_member
 from .terminal import print_json
@@ -124,7 +125,7 @@ def _list(
     desk: Desk = ctx.obj
     with desk.engines[0].connect() as connection:
         grants = desk.directory.grants(connection, desk.known(tenant_id))
-        now = from_us(database_now(connection))
+        now = from_us(time_of(connection))
     found = [one for one in grants if one.to_review or not to_review]
     if as_json:
         print_json([{**asdict(one), "state": _state(one, now), "to_review": one.to_review} for one in found])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..database import time_of
 from ..i18n import N_
-from ..tenants.clock import database_now, from_us
+from ..tenants.clock import from_us
 from ..tenants.roster import ACTIVE
 from .invitation import invite as print_link
 from .options import TYPER, AsJson, ConsoleAddress, MemberId, TenantId
@@ -49,7 +50,7 @@ def _list(ctx: typer.Context, tenant_id: TenantId, as_json: AsJson = False) -> N
     with desk.engines[0].connect() as connection:
         found = desk.directory.members(connection, tenant_id)
         grants = desk.directory.grants(connection, tenant_id)
-        now = database_now(connection)
+        now = time_of(connection)
     granted = {
         one.member_id
         for one in grants

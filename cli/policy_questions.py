@@ -17,7 +17,7 @@ from ..errors import InvalidInput
 from ..i18n import N_
 from ..middleware.explain import explanation_words, grant_words
 from ..middleware.what_if import replay
-from ..tenants.clock import database_now, from_us
+from ..tenants.clock import from_us
 from .options import WRONG, AsJson, PolicyFolder, Tenant
 from .terminal import complain, plain, print_json
 
@@ -55,7 +55,7 @@ def ask(
     known = snapshot.purpose(purpose)
     key = purpose if known is None else known.key
     with desk.engines[0].connect() as connection:
-        now = database_now(connection)
+        now = time_of(connection)
         grants = desk.guard.directory.grants(connection, tenant)
     grants = [one for one in grants if one.member_id == member and not one.operator]
     held = frozenset(roles or ())

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, select
 
-from ..database import bump
+from ..database import bump, time_of
 from ..errors import InvalidInput, TenantUnknown
-from .clock import database_now
 from .models import member, tenant
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def open_for_change(connection: Connection, tenant_id: str) -> int:
     bump(connection, tenant_id)
     if connection.execute(status).scalar_one() == CLOSED:
         raise InvalidInput(detail=f"the tenant {tenant_id} is closed")
-    return database_now(connection)
+    return time_of(connection)
 
 
 def is_member(tenant_id: str, member_id: str) -> ColumnElement[bool]:

@@ -2,40 +2,24 @@
 
 Many processes work on one database, and the clock of one of them may be wrong. So what begins and ends by itself, as
 grants do, is judged by the time that the database gives: on PostgreSQL the server's, on SQLite, which lives in the
-process, the machine's.
+process, the machine's (`database.time_of`).
 """
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
-
-from sqlalchemy import text
+from typing import Final
 
 from ..errors import InvalidInput
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-POSTGRESQL_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-"""This instant by PostgreSQL's clock, also in the middle of a transaction that began earlier."""
-
-
 def now_us() -> int:
     """This instant by the clock of this machine."""
     return time.time_ns() // 1000
-
-
-def database_now(connection: Connection) -> int:
-    """This instant by the clock of the database that ``connection`` reaches."""
-    if connection.dialect.name == "sqlite":
-        return now_us()
-    return int(connection.execute(text(f"SELECT {POSTGRESQL_NOW}")).scalar_one())
 
 
 def to_us(instant: datetime) -> int:

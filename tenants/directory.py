@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, insert, select, update
 
-from ..database import bump, version_of
+from ..database import bump, time_of, version_of
 from ..errors import InvalidInput
 from . import duties, reading
 from .changes import CLOSED, REMOVED, SUSPENDED, is_member, member_status, open_for_change
-from .clock import database_now, from_us, to_us
+from .clock import from_us, to_us
 from .duties import Duty, Held, Holder
 from .emergencies import Emergencies
 from .giving import Giving
@@ -64,7 +64,7 @@ class Directory:
             "name": check_text(name, "the tenant's name"),
             "status": ACTIVE,
             "template": check_role(template),
-            "created_at": database_now(connection),
+            "created_at": time_of(connection),
         }
         connection.execute(insert(tenant).values(values))
         bump(connection, tenant_id)

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy import and_, func, insert, select
 
-from ..database import bump
+from ..database import bump, time_of
 from .changes import member_status
-from .clock import database_now
 from .models import member, tenant
 from .names import check_member
 from .roster import ACTIVE
@@ -45,7 +44,7 @@ def first_seen(connection: Connection, tenant_id: str, member_id: str, *, per_mi
         return Arrival(known, added=False)
     bump(connection, tenant_id)
     known = member_status(connection, tenant_id, member_id)
-    now = database_now(connection)
+    now = time_of(connection)
     if known is not None or not _may_grow(connection, tenant_id, per_minute, now):
         return Arrival(known, added=False)
     values = {"tenant_id": tenant_id, "id": member_id, "display": "", "status": ACTIVE, "added_at": now}

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from anyio import to_thread
 from sqlalchemy import literal_column, select
 
-from ..database import version
+from ..database import POSTGRESQL_TIME, version
 from ..errors import PolicyUnavailable
 from ..postgresql import LoopConnection, NoAnswer, PerLoop, Rounds, WrongParameters, can_watch, text_array
-from .clock import POSTGRESQL_NOW, now_us
+from .clock import now_us
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BATCH: Final = 1000
 """Tenants that one query asks for."""
 
-_SQL: Final = f"SELECT tenant_id, version, {POSTGRESQL_NOW} FROM amanah_version WHERE tenant_id = ANY($1)"  # noqa: S608
+_SQL: Final = f"SELECT tenant_id, version, {POSTGRESQL_TIME} FROM amanah_version WHERE tenant_id = ANY($1)"  # noqa: S608
 
 _abandoned: list[object] = []
 """Connections that belong to a parent process: kept, because to collect them would close them for the parent."""
@@ -64,7 +64,7 @@ class Direct:
 
     def __init__(self, engine: Engine, patience: float) -> None:
         self._named = engine.dialect.name != "sqlite"
-        columns = (version.c.version, *([literal_column(POSTGRESQL_NOW)] if self._named else []))
+        columns = (version.c.version, *([literal_column(POSTGRESQL_TIME)] if self._named else []))
         statement = select(*columns).where(version.c.tenant_id == "?")
         self._sql = str(statement.compile(dialect=engine.dialect))
         self._engine = engine

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from anyio import to_thread
 
-from ..tenants.clock import database_now
+from ..database import time_of
 from ..tenants.roster import ACTIVE
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class as_member:  # noqa: N801 - reads as a function: ``with as_member(guard, â€
         """Make sure of member and grant."""
         guard, tenant, member = self._guard, self._tenant, f"test-{self._role}"
         with guard.engine.connect() as connection:
-            now = database_now(connection)
+            now = time_of(connection)
         standing = guard.directory.load(tenant).standing(member, now)
         if standing.member_status != ACTIVE or self._role not in standing.roles:
             with guard.engine.begin() as connection:

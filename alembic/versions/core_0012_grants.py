@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "core_0012"
-down_revision = "core_0009"
+down_revision = "core_0010"
 branch_labels = None
 depends_on = None
 

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
+from amanah.database import time_of
 from amanah.errors import DutyBroken, EmergencyNotAllowed, EmergencyTaken, InvalidInput
 from amanah.middleware import break_glass
 from amanah.middleware.access import Actor, open_access
 from amanah.middleware.identify import Identity
 from amanah.middleware.routes import route
-from amanah.tenants.clock import database_now
 from amanah.tenants.duties import Duty
 from amanah.tenants.emergencies import Emergency
 from amanah.tenants.models import grant
@@ -72,7 +72,7 @@ async def test_a_role_is_taken_used_and_recognised(world_everywhere):
         (taken,) = [one for one in world.directory.grants(connection, "toko") if one.emergency]
         assert (taken.reason, taken.granted_by, taken.to_review) == (WHY, "budi", True)
         assert (taken.ends_at - taken.granted_at).total_seconds() == 30 * 60
-        connection.execute(grant.update().where(grant.c.id == taken.id).values(ends_at=database_now(connection)))
+        connection.execute(grant.update().where(grant.c.id == taken.id).values(ends_at=time_of(connection)))
         world.directory.lapse_after(connection, "toko", None)  # any change: the version rises
     assert await ask(gate, "/customers/7", "toko/budi") == "forbidden"
 

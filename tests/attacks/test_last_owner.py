@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from amanah.database import time_of
 from amanah.errors import InvalidInput
-from amanah.tenants.clock import database_now, from_us
+from amanah.tenants.clock import from_us
 from amanah.tenants.emergencies import Emergency
 
 WHY = {"reason": "test", "granted_by": "platform"}
@@ -26,7 +27,7 @@ def test_the_last_owner_stays_whichever_way_is_tried(books: Any) -> None:
     directory = books.guard.directory
     (only,) = owners(books)
     with books.guard.engine.begin() as connection:
-        hour = from_us(database_now(connection)) + timedelta(hours=1)
+        hour = from_us(time_of(connection)) + timedelta(hours=1)
         directory.grant(connection, "a", "viewer", "owner", ends_at=hour, **WHY)
         directory.grant(connection, "a", "masker", "owner", **WHY)
         directory.suspend_member(connection, "a", "masker")

@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import pytest
 
+from amanah.database import time_of
 from amanah.errors import InvalidInput, OperatorNotGranted
 from amanah.middleware.access import Actor
 from amanah.middleware.identify import Identity
 from amanah.middleware.routes import route
-from amanah.tenants.clock import database_now, from_us
+from amanah.tenants.clock import from_us
 from amanah.tenants.models import grant
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +39,7 @@ async def ask(world, actor, roles=None):
 def let_in(world, operator="ops", role="cashier", by="hendra", days=1.0):
     """What somebody who owns the tenant gives."""
     with world.engine.begin() as connection:
-        end = from_us(database_now(connection)) + timedelta(days=days)
+        end = from_us(time_of(connection)) + timedelta(days=days)
         more = {"reason": "support case 7", "granted_by": by, "ends_at": end}
         return world.directory.operators.grant(connection, "toko", operator, role, **more)
 
@@ -63,7 +64,7 @@ async def test_an_operator_is_let_in_by_a_grant_and_for_its_time_only(owned):
     with owned.engine.begin() as connection:
         (seen,) = [one for one in owned.directory.grants(connection, "toko") if one.operator]
         assert (seen.id, seen.member_id, seen.granted_by) == (given, "ops", "hendra")
-        connection.execute(grant.update().where(grant.c.id == given).values(ends_at=database_now(connection)))
+        connection.execute(grant.update().where(grant.c.id == given).values(ends_at=time_of(connection)))
         owned.directory.lapse_after(connection, "toko", None)
     assert await ask(owned, ops) == "operator-not-granted"
 
