@@ -262,7 +262,6 @@ class Access:
         """From now on what it may is asked of ``snapshot`` and for the roles that it has now."""
         self.snapshot = snapshot
         self._sights.clear()
-        self._masks.clear()
         self.ways.clear()
         self._checked.clear()
 
