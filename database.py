@@ -56,6 +56,9 @@ TENANT_SETTING = "amanah.tenant"
 SIGN_IN_SETTING = "amanah.sign_in"
 """What the policies of row-level security read: whose the transaction is, and whether somebody is signing in."""
 
+POSTGRESQL_NOW = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)"
+"""`database_now` as PostgreSQL reads it."""
+
 _own: WeakSet[Engine] = WeakSet()
 
 version = Table(
@@ -81,7 +84,7 @@ class database_now(FunctionElement[int]):  # noqa: N801 - it reads as a function
 
 @compiles(database_now)
 def _postgresql_now(_element: database_now, _compiler: Any, **_kw: Any) -> str:
-    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)"
+    return POSTGRESQL_NOW
 
 
 @compiles(database_now, "sqlite")

@@ -349,6 +349,13 @@ class PolicyUnavailable(Unavailable):
     why = N_("The tenant's policy could not be read.")
 
 
+class PolicyBehind(PolicyUnavailable):
+    """The database that this process asks has not yet seen the version of the tenant that the request names."""
+
+    code = "policy-behind"
+    why = N_("A change that you have made, or were told of, has not arrived here yet.")
+
+
 class ObservingEnded(Unavailable):
     """A statement was prepared while its tables were only observed, and met the moment from which they are enforced."""
 
@@ -484,6 +491,49 @@ class PurposeNotServed(Refusal):
     code = "purpose-not-served"
     why = N_("This route does not serve the purpose {purpose}. It serves: {purposes}.")
     remedy = N_("Name one of these in the header Amanah-Purpose, or use the route that serves yours.")
+
+
+class OperatorNotGranted(Refusal):
+    """An operator of the platform, whom nobody who owns the tenant gave a role that is in force."""
+
+    code = "operator-not-granted"
+    why = N_("You are an operator of this service, and the organisation has not let you in.")
+    remedy = N_("Ask somebody who owns the organisation for a grant: amanah grant operator")
+
+
+class SecondFactorRequired(Refusal):
+    """A role of the actor that may counts only with a second factor, and they signed in without one."""
+
+    code = "second-factor-required"
+    status = 401
+    why = N_("Your role that may {action} {resource} for the purpose {purpose} counts only with a second factor.")
+    remedy = N_("Sign in again with a second factor, such as a code from your telephone, and send the request again.")
+
+
+class EmergencyNotAllowed(Refusal):
+    """A role that the actor may not take in an emergency."""
+
+    code = "emergency-not-allowed"
+    why = N_("In an emergency the role {role} cannot be taken by holders of your roles.")
+    remedy = N_("Ask the administrator of your organisation, who can allow it: amanah emergency allow")
+
+
+class EmergencyTaken(Refusal):
+    """A role is to be taken in an emergency that its holder has already."""
+
+    code = "emergency-taken"
+    status = 409
+    why = N_("You hold the role {role} already.")
+    remedy = N_("Go on with it. When its time is over it can be taken again.")
+
+
+class VersionUnreadable(Refusal):
+    """The header by which a client reads its own writes is no number, or is there twice."""
+
+    code = "version-unreadable"
+    status = 400
+    why = N_("Its header Amanah-Policy-Version is no version, or is there twice.")
+    remedy = N_("Send exactly one, with the number that you were given, or none.")
 
 
 class Forbidden(Refusal):
@@ -1134,6 +1184,15 @@ class DutyBroken(InvalidInput):
     what = N_("This would break a duty on who may hold the role {role}.")
     why = N_("The duty is: {duty}. It holds for what a role inherits, and for grants that begin later.")
     remedy = N_("Revoke the grant that stands against it first, or end the duty: amanah duty list.")
+
+
+class TrailTooShort(InvalidInput):
+    """Of what happened so long ago the trail says nothing."""
+
+    code = "trail-too-short"
+    what = N_("Which grants are unused cannot be said.")
+    why = N_("The trail of this organisation does not go back {days} days, and some of its grants do.")
+    remedy = N_("Name fewer days, or wait until the trail is as old.")
 
 
 class PolicyFileWrong(InvalidInput):

@@ -23,6 +23,7 @@ from .database import PLATFORM, own_engine, own_url, trail_url
 from .encryption.file_provider import FileKeyProvider
 from .encryption.keyring import Keyring
 from .errors import ConfigurationError, DeclarationError, InvalidInput
+from .middleware import break_glass
 from .middleware.access import Actor, require
 from .middleware.admission import Admission
 from .middleware.application import create_keys, deployed, has_keys
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from .middleware.resuming import RolesNow
     from .middleware.routes import Route
     from .middleware.row_filters import RowFilter
+    from .tenants.emergencies import Taken
 
 
 class Guard:
@@ -305,6 +307,16 @@ class Guard:
             return access
 
         return JobAccess(admit, self.writer)
+
+    def break_glass(self, role: str, reason: str) -> Taken:
+        """Whoever asks takes ``role``, as their tenant allows in an emergency: it counts from the next request on.
+
+        For a route of the application's own. Tenant and actor come from the access; it ends by itself, and somebody
+        else reviews it. Blocks for a transaction of its own: in an async handler call it in a thread, and on SQLite
+        before the application writes. Raises `EmergencyNotAllowed`, `EmergencyTaken`, `DutyBroken`, `InvalidInput`
+        (no reason) and `AccessRequired`.
+        """
+        return break_glass.take(self.engine, self.directory, role, reason)
 
     def resume(self, text: str, *, roles: RolesNow | None = None) -> JobAccess:
         """The access of work that was handed over by `Access.handoff`: ``with guard.resume(text):`` or ``async with``.

@@ -167,6 +167,10 @@ class Snapshot:
         """The registered purpose with this key or alias."""
         return self.purposes.get(name) or self._by_alias.get(name)
 
+    def brought(self, role: str) -> frozenset[str]:
+        """The role with all that it inherits."""
+        return closure({role}, self._parents)
+
     def decide(self, roles: frozenset[str], obj: str, action: str, purpose: str) -> Decision:
         """May somebody with ``roles`` do ``action`` with ``obj`` for the purpose with the *key* ``purpose``?
 

@@ -240,7 +240,8 @@ def _record(guard: Guard, access: Access, table: TablePlan, count: int, place: P
         "to": place.name,
         "withheld": ", ".join(table.named("withheld")),
     }
-    guard.writer.record(replace(access.entry("job", "answered", what=(what,)), detail=detail))
+    entry = access.entry("job", "answered", what=(what,))
+    guard.writer.record(replace(entry, detail={**entry.detail, **detail}))
 
 
 __all__ = ["ACTOR", "PURPOSE", "REASON", "SCHEMA", "Copied", "Order", "place_of", "report_copy"]

@@ -144,3 +144,19 @@ def find(
 def _logged(row: Row[Any]) -> Logged:
     body = decode(row.body.encode("utf-8", "surrogatepass"))
     return Logged(body, getattr(row, "position", None), getattr(row, "leaf_hash", b""))
+
+
+def waiting(engine: Engine, tenant: str) -> Iterator[Entry]:
+    """The tenant's entries that are durable and wait for their place in the log, in no order."""
+    with engine.connect() as connection:
+        bodies = connection.execute(select(queued.c.body).where(queued.c.tenant_id == tenant)).scalars().all()
+    for body in bodies:
+        yield decode(body.encode("utf-8", "surrogatepass"))
+
+
+def reaches_back(engine: Engine, tenant: str, at: int) -> bool:
+    """Whether the tenant's log has its first entry, and that is of ``at`` (µs since the epoch) or earlier."""
+    with engine.connect() as connection:
+        first = select(entry.c.at).where(entry.c.tenant_id == tenant, entry.c.position == 0)
+        found = connection.execute(first).scalar()
+    return found is not None and found <= at

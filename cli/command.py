@@ -29,10 +29,12 @@ from . import (
     decrypt,
     doctor,
     duties,
+    emergencies,
     encrypt,
     epochs,
     explain,
     grants,
+    grants_unused,
     init,
     keys,
     members,
@@ -99,6 +101,7 @@ for _name, _group in (
     ("member", members.commands),
     ("grant", grants.commands),
     ("duty", duties.commands),
+    ("emergency", emergencies.commands),
     ("policy", policy.commands),
     ("consent", consent.commands),
     ("audit", trail.commands),
@@ -108,6 +111,9 @@ for _name, _group in (
 ):
     app.add_typer(_group, name=_name)
 keys.commands.command("epochs")(epochs.epochs)
+grants.commands.command("unused")(grants_unused.unused)
+grants.commands.command("lapse")(grants_unused.lapse)
+grants.commands.command("lapse-after")(grants_unused.lapse_after)
 app.command("init")(init.init)
 app.command("revision")(revision.revision)
 app.command("doctor")(doctor.doctor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,12 +10,12 @@ import typer
 from ..adoption.requests import look_up, requests_of, tenant_of
 from ..adoption.two_people import TwoPeople
 from ..audit.entries import now_us
-from ..console.proof import Proven, prove
 from ..errors import InvalidInput
 from ..i18n import N_
 from ..middleware.explain import discreet
 from .encrypt import tell_result, watching
 from .options import TYPER, WRONG, AsJson
+from .proving import As, Stdin, prove_member
 from .terminal import plain, print_json
 
 if TYPE_CHECKING:
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 commands = typer.Typer(help="Store sealed columns in plain again: one member asks, another one approves.", **TYPER)
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The request's id.")]
-As = Annotated[str, typer.Option("--as", metavar="MEMBER", help="Who you are: a member of the tenant.")]
-Stdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
-]
-
 _STATES: Final = {
     "waiting": N_("waits for approval"),
     "approved": N_("approved"),
@@ -56,7 +50,7 @@ def _request(
     whose = tenant or desk.guard.fixed_tenant
     if whose is None:
         raise InvalidInput(detail=N_("name the tenant: --tenant"))
-    person = _prove(desk, desk.known(whose), member, from_stdin=password_stdin)
+    person = prove_member(desk, desk.known(whose), member, from_stdin=password_stdin)
     made = TwoPeople(desk.guard, operator=desk.operator).ask(person, names, reason)
     desk.say(
         N_("Asked for: {columns}. Another member approves it before {until} with: amanah decrypt approve ID"),
@@ -69,7 +63,7 @@ def _request(
 def _approve(ctx: typer.Context, request_id: RequestId, member: As, password_stdin: Stdin = False) -> None:
     """Agree to what another member asked for. You are shown what it is first."""
     desk = _ready(ctx)
-    person = _prove(desk, tenant_of(desk.guard, request_id), member, from_stdin=password_stdin)
+    person = prove_member(desk, tenant_of(desk.guard, request_id), member, from_stdin=password_stdin)
     asked = look_up(desk.guard, person.tenant, request_id).request
     desk.say(N_("{who} asks to store in plain: {columns}"), **_facts(desk, asked))
     desk.say(N_("Reason: {reason}"), reason=asked.reason)
@@ -83,7 +77,7 @@ def _approve(ctx: typer.Context, request_id: RequestId, member: As, password_std
 def _refuse(ctx: typer.Context, request_id: RequestId, member: As, password_stdin: Stdin = False) -> None:
     """Refuse a request, or withdraw your own; also one that is approved already."""
     desk = _ready(ctx)
-    person = _prove(desk, tenant_of(desk.guard, request_id), member, from_stdin=password_stdin)
+    person = prove_member(desk, tenant_of(desk.guard, request_id), member, from_stdin=password_stdin)
     made = TwoPeople(desk.guard, operator=desk.operator).stop(request_id, person)
     desk.say(N_("The request is over: {state}."), state=desk.text(_STATES[made.ended]))
 
@@ -135,15 +129,6 @@ def _ready(ctx: typer.Context) -> Desk:
     desk: Desk = ctx.obj
     _ = desk.guard, desk.engines  # there and migrated
     return desk
-
-
-def _prove(desk: Desk, tenant: str, member: str, *, from_stdin: bool) -> Proven:
-    """Ask for the password, without echo."""
-    if from_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    else:
-        password = typer.prompt(desk.text(N_("Password of {member}"), member=discreet(member)), hide_input=True)
-    return prove(desk.guard, tenant, member, password)
 
 
 def _facts(desk: Desk, made: Request) -> dict[str, str]:

@@ -73,7 +73,7 @@ def _registers(desk: Desk) -> dict[str, Any]:
     guard = desk.guard
     try:
         _ = desk.engines
-        versions = {one: guard.versions.current_now(one) for one in desk.tenant_ids()}
+        versions = {one: guard.versions.current_now(one).version for one in desk.tenant_ids()}
         return {one: list(guard.policies.snapshot(one, v).purposes.values()) for one, v in versions.items()}
     except ConfigurationError:
         return {}

@@ -1,4 +1,4 @@
-"""``amanah duty``: which roles exclude or require each other, how many may hold one, which want a second person."""
+"""``amanah duty``: who may hold which roles together, and which roles want a second person or factor."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ _Excludes = Annotated[str, typer.Option(metavar="ROLE", help="Nobody holds both.
 _Requires = Annotated[str, typer.Option(metavar="ROLE", help="Only who holds that one for as long.")]
 _AtMost = Annotated[int, typer.Option(metavar="N", help="At most so many members.", min=0)]
 _TwoPeople = Annotated[bool, typer.Option(help="A grant waits until a second person approves it.")]
+_SecondFactor = Annotated[bool, typer.Option(help="It counts only for who signed in with a second factor.")]
 
 
-def _said(role: str, excludes: str, requires: str, at_most: int, two_people: bool) -> Duty:
+def _said(role: str, excludes: str, requires: str, at_most: int, *, two_people: bool, second_factor: bool) -> Duty:
     given = [
         *([Duty(role, "excludes", excludes)] if excludes else []),
         *([Duty(role, "requires", requires)] if requires else []),
         *([Duty(role, "at_most", number=at_most)] if at_most else []),
         *([Duty(role, "two_people")] if two_people else []),
+        *([Duty(role, "second_factor")] if second_factor else []),
     ]
     if len(given) != 1:
-        raise typer.BadParameter("--excludes, --requires, --at-most, --two-people: one of them")
+        raise typer.BadParameter("--excludes, --requires, --at-most, --two-people, --second-factor: one of them")
     return given[0]
 
 
@@ -45,10 +47,11 @@ def _add(
     requires: _Requires = "",
     at_most: _AtMost = 0,
     two_people: _TwoPeople = False,
+    second_factor: _SecondFactor = False,
 ) -> None:
     """Let a duty hold from now on; refused where grants stand against it."""
     desk: Desk = ctx.obj
-    duty = _said(role, excludes, requires, at_most, two_people)
+    duty = _said(role, excludes, requires, at_most, two_people=two_people, second_factor=second_factor)
     with desk.transaction() as connection:
         desk.guard.directory.add_duty(connection, desk.known(tenant_id), duty)
         desk.note(connection, tenant_id, act="duty.add", role=role, duty=_words(duty))
@@ -64,10 +67,11 @@ def _remove(
     requires: _Requires = "",
     at_most: _AtMost = 0,
     two_people: _TwoPeople = False,
+    second_factor: _SecondFactor = False,
 ) -> None:
     """End a duty. Grants that wait for a second person go on waiting."""
     desk: Desk = ctx.obj
-    duty = _said(role, excludes, requires, at_most, two_people)
+    duty = _said(role, excludes, requires, at_most, two_people=two_people, second_factor=second_factor)
     with desk.transaction() as connection:
         desk.guard.directory.remove_duty(connection, desk.known(tenant_id), duty)
         desk.note(connection, tenant_id, act="duty.remove", role=role, duty=_words(duty))

@@ -44,6 +44,6 @@ def explain(ctx: typer.Context, entry_id: Annotated[str, typer.Argument(metavar=
     )
     desk.table((N_("Fact"), ""), ((plain(desk.text(name), "bold"), value) for name, value in facts if value))
     if entry.tenant in desk.tenant_ids():
-        snapshot = guard.policies.snapshot(entry.tenant, guard.versions.current_now(entry.tenant))
+        snapshot = guard.policies.snapshot(entry.tenant, guard.versions.current_now(entry.tenant).version)
         for line in policy_words(entry, snapshot, guard.register, desk.language):
             desk.out.print(plain(line), soft_wrap=True)

@@ -1,16 +1,19 @@
-"""``amanah grant``: who holds which role, from when, until when, and why."""
+"""``amanah grant``: who holds which role, from when, until when, and why. See also `grants_unused`."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..database import time_of
 from ..errors import InvalidInput
 from ..i18n import N_
+from ..tenants.clock import from_us
 from .options import TYPER, AsJson, MemberId, TenantId
+from .proving import As, Stdin, prove_member
 from .terminal import print_json
 
 if TYPE_CHECKING:
@@ -71,24 +74,76 @@ def _instant(said: str | None) -> datetime | None:
         raise InvalidInput(detail=N_("a point in time is written like 2026-12-31T17:00+07:00")) from None
 
 
+@commands.command("operator")
+def _operator(
+    ctx: typer.Context,
+    tenant_id: TenantId,
+    operator_id: Annotated[str, typer.Argument(metavar="OPERATOR", help="The operator's account id.")],
+    role: Annotated[str, typer.Argument(metavar="ROLE")],
+    member: As,
+    reason: Annotated[str, typer.Option(help="Why; reviewers read it.")],
+    ends: Annotated[str, typer.Option(metavar="TIME", help="ISO 8601 with its zone; at most 30 days from now.")],
+    starts: Annotated[str | None, typer.Option(metavar="TIME", help="ISO 8601 with its zone.")] = None,
+    password_stdin: Stdin = False,
+) -> None:
+    """Let an operator of the platform in, for a time: as a member who owns the tenant, with your console password."""
+    desk: Desk = ctx.obj
+    ends_at, starts_at = _instant(ends), _instant(starts)
+    assert ends_at is not None  # noqa: S101 - for the type checker; the option is required
+    person = prove_member(desk, desk.known(tenant_id), member, from_stdin=password_stdin)
+    with desk.transaction() as connection:
+        grant_id = desk.guard.directory.operators.grant(
+            connection,
+            tenant_id,
+            operator_id,
+            role,
+            reason=reason,
+            granted_by=person.member,
+            ends_at=ends_at,
+            starts_at=starts_at,
+        )
+        detail = {"operator": operator_id, "role": role, "grant": grant_id, "by": person.member}
+        desk.note(connection, tenant_id, act="grant.operator", **detail)
+    desk.say(
+        N_("The operator {operator} has the role {role} in {tenant} until {until}: grant {grant}."),
+        operator=operator_id,
+        role=role,
+        tenant=tenant_id,
+        until=desk.when(ends_at),
+        grant=grant_id,
+    )
+
+
 @commands.command("list")
-def _list(ctx: typer.Context, tenant_id: TenantId, as_json: AsJson = False) -> None:
+def _list(
+    ctx: typer.Context,
+    tenant_id: TenantId,
+    to_review: Annotated[bool, typer.Option(help="Only what was taken in an emergency and nobody reviewed.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """A tenant's grants, the ended ones too."""
     desk: Desk = ctx.obj
     with desk.engines[0].connect() as connection:
-        found = desk.directory.grants(connection, desk.known(tenant_id))
+        grants = desk.directory.grants(connection, desk.known(tenant_id))
+        now = from_us(time_of(connection))
+    found = [one for one in grants if one.to_review or not to_review]
     if as_json:
-        print_json([{**asdict(one), "state": _state(one)} for one in found])
+        print_json([{**asdict(one), "state": _state(one, now), "to_review": one.to_review} for one in found])
         return
-    titles = (N_("Grant"), N_("Member"), N_("Role"), N_("State"), N_("Until"), N_("Granted by"), N_("Reason"))
-    rows = (
-        (g.id, g.member_id, g.role, desk.text(_state(g)), desk.when(g.ends_at), g.granted_by, g.reason) for g in found
-    )
-    desk.table(titles, rows)
+    titles = (N_("Grant"), N_("Holder"), N_("Role"), N_("State"), N_("Until"), N_("Granted by"), N_("Reason"))
+    desk.table(titles, (_row(desk, one, now) for one in found))
 
 
-def _state(one: Grant) -> str:
-    now = datetime.now(UTC)
+def _row(desk: Desk, one: Grant, now: datetime) -> tuple[str, ...]:
+    holder = desk.text(N_("operator {id}"), id=one.member_id) if one.operator else one.member_id
+    state = desk.text(_state(one, now))
+    if one.emergency:
+        mark = N_("emergency, to be reviewed") if one.to_review else N_("emergency, reviewed")
+        state = f"{state} ({desk.text(mark)})"
+    return one.id, holder, one.role, state, desk.when(one.ends_at), one.granted_by, one.reason
+
+
+def _state(one: Grant, now: datetime) -> str:
     if one.revoked_at is not None:
         return N_("revoked")
     if one.waits:

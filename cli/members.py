@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..database import time_of
 from ..i18n import N_
+from ..tenants.clock import from_us
 from ..tenants.roster import ACTIVE
 from .invitation import invite as print_link
 from .options import TYPER, AsJson, ConsoleAddress, MemberId, TenantId
@@ -49,8 +50,12 @@ def _list(ctx: typer.Context, tenant_id: TenantId, as_json: AsJson = False) -> N
     with desk.engines[0].connect() as connection:
         found = desk.directory.members(connection, tenant_id)
         grants = desk.directory.grants(connection, tenant_id)
-    now = datetime.now(UTC)
-    granted = {one.member_id for one in grants if one.revoked_at is None and (one.ends_at is None or now < one.ends_at)}
+        now = time_of(connection)
+    granted = {
+        one.member_id
+        for one in grants
+        if not one.operator and one.revoked_at is None and (one.ends_at is None or from_us(now) < one.ends_at)
+    }
     waiting = {one.id for one in found if one.status == ACTIVE and one.id not in granted}
     roles = {one.id: sorted(roster.standing(one.id, now).roles) for one in found}
     if as_json:

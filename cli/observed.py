@@ -64,7 +64,7 @@ def _policies(desk: Desk, tenants: set[str]) -> dict[str, Snapshot]:
     if not desk.guard_name:
         return {}
     guard = desk.guard
-    return {one: guard.policies.snapshot(one, guard.versions.current_now(one)) for one in sorted(tenants)}
+    return {one: guard.policies.snapshot(one, guard.versions.current_now(one).version) for one in sorted(tenants)}
 
 
 def _for_machines(one: Observation, proposal: str) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -15,6 +14,7 @@ from ..access_policies.policy_tests import run_policy_tests
 from ..database import time_of, version_of
 from ..errors import InvalidInput, PolicyRoleHeld
 from ..i18n import N_
+from ..tenants.clock import from_us
 from . import policy_questions
 from .options import TYPER, WRONG, AsJson, PolicyFolder, Tenant
 from .terminal import plain, print_json
@@ -317,7 +317,7 @@ def _bring_in(
 
 def _refuse_held(desk: Desk, connection: Connection, tenant: str, made: Plan) -> None:
     """Raise ``PolicyRoleHeld``: with the role gone its grants would sleep, and come back with a role of that name."""
-    at = datetime.now(UTC)
+    at = from_us(time_of(connection))
     held = {
         grant.role
         for grant in desk.directory.grants(connection, tenant)

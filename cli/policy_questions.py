@@ -17,6 +17,7 @@ from ..errors import InvalidInput
 from ..i18n import N_
 from ..middleware.explain import explanation_words, grant_words
 from ..middleware.what_if import replay
+from ..tenants.clock import from_us
 from .options import WRONG, AsJson, PolicyFolder, Tenant
 from .terminal import complain, plain, print_json
 
@@ -53,13 +54,13 @@ def ask(
     snapshot = _in_force(desk, tenant)
     known = snapshot.purpose(purpose)
     key = purpose if known is None else known.key
-    now = datetime.now(UTC)
+    with desk.engines[0].connect() as connection:
+        now = time_of(connection)
+        grants = desk.guard.directory.grants(connection, tenant)
+    grants = [one for one in grants if one.member_id == member and not one.operator]
     held = frozenset(roles or ())
-    grants = []
     if member is not None:
         held = desk.guard.directory.load(tenant).standing(member, now).roles
-        with desk.engines[0].connect() as connection:
-            grants = [one for one in desk.guard.directory.grants(connection, tenant) if one.member_id == member]
     found = snapshot.explain(held, obj, action, key)
     if as_json:
         told = asdict(found) | {"missing_grant": found.missing_grant, "missing_rule": found.missing_rule}
@@ -67,7 +68,10 @@ def ask(
     else:
         verdict = "allow" if found.allow else "masked" if found.masked else "deny"
         desk.out.print(plain(desk.text(_VERDICTS[verdict]), _COLOURS[verdict]))
-        for line in (*explanation_words(found, desk.language), *grant_words(found, grants, now, desk.language)):
+        for line in (
+            *explanation_words(found, desk.language),
+            *grant_words(found, grants, from_us(now), desk.language),
+        ):
             desk.out.print(plain(line), soft_wrap=True)
     if not found.allow:
         raise typer.Exit(WRONG)
@@ -109,7 +113,7 @@ def what_if(
 def _in_force(desk: Desk, tenant: str, at: int | None = None) -> Snapshot:
     """The policy of this moment, or of ``at``, in µs since the epoch."""
     guard = desk.guard
-    return guard.policies.snapshot(desk.known(tenant), guard.versions.current_now(tenant), at)
+    return guard.policies.snapshot(desk.known(tenant), guard.versions.current_now(tenant).version, at)
 
 
 def _for_machines(now: Snapshot, found: Replay) -> dict[str, object]:

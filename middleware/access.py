@@ -37,10 +37,12 @@ from ..errors import (
     FieldWithheld,
     Forbidden,
     KeysUnavailable,
+    SecondFactorRequired,
     Tampered,
 )
 from .handoff import hand_over
 from .notes import Notes
+from .second_factor import decide, limits
 from .subjects import SubjectSecrets
 
 if TYPE_CHECKING:
@@ -98,6 +100,9 @@ class Access:
     ``refusal`` is set by the SQL gate when it stops a statement, so that the HTTP gate can answer with the reason
     whatever the application made of the exception; ``changed``, when it lets a change be committed.
     ``would_be_refused`` is why the access would not have been let in, where that is only observed.
+
+    ``roles`` count. ``emergency``: those of them that were taken in an emergency. ``without``: roles in force that
+    allow nothing, because they want a second factor and the actor signed in without; what they deny stays denied.
     """
 
     __slots__ = (
@@ -115,6 +120,7 @@ class Access:
         "actor",
         "agent",
         "changed",
+        "emergency",
         "id",
         "inferred",
         "ip",
@@ -130,6 +136,7 @@ class Access:
         "subjects",
         "tenant",
         "ways",
+        "without",
         "would_be_refused",
     )
 
@@ -161,6 +168,8 @@ class Access:
         self.tenant = tenant
         self.actor = actor
         self.roles = roles
+        self.emergency: frozenset[str] = frozenset()
+        self.without: frozenset[str] = frozenset()
         self.purpose = purpose
         self.inferred = inferred
         self.reason = reason
@@ -195,19 +204,33 @@ class Access:
             raise AccessClosed
         if self.snapshot is None or self.purpose is None:
             return _NO
+        if self.without:
+            return decide(self.snapshot, self.roles, self.without, (obj, action, self.purpose))
         return self.snapshot.decide(self.roles, obj, action, self.purpose)
 
     def demand(self, obj: str, action: str) -> Decision:
-        """`may`, or raise `Forbidden`."""
+        """`may`, or raise `Forbidden`; in a request that a second factor would let do it, `SecondFactorRequired`."""
         decision = self.may(obj, action)
         if not decision.allow:
-            raise Forbidden(action=action, resource=obj, purpose=self.purpose or "-")
+            stronger = self.kind == "request" and self.would_with_second_factor(obj, action)
+            no = SecondFactorRequired if stronger else Forbidden
+            raise no(action=action, resource=obj, purpose=self.purpose or "-")
         return decision
+
+    def would_with_second_factor(self, obj: str, action: str) -> bool:
+        """Whether the answer would be yes if the roles counted that want a second factor."""
+        if not self.without or self.snapshot is None or self.purpose is None:
+            return False
+        return self.snapshot.decide(self.roles | self.without, obj, action, self.purpose).allow
 
     @property
     def limits(self) -> Limits:
         """Which yeses do not speak of all rows, and whether rows take a consent. Raises `PolicyUnavailable`."""
-        return NO_LIMITS if self.snapshot is None else self.snapshot.limits(self.roles, self.purpose)
+        if self.snapshot is None:
+            return NO_LIMITS
+        if self.without:
+            return limits(self.snapshot, self.roles, self.without, self.purpose)
+        return self.snapshot.limits(self.roles, self.purpose)
 
     def sight(self, field: Field) -> Sight:
         """How this access sees ``field``: two questions to the policy, remembered for the access.
@@ -225,6 +248,14 @@ class Access:
                 known = Sight.WITHHELD
             self._sights[field] = known
         return known
+
+    def policy_changed(self, snapshot: Snapshot | None) -> None:
+        """From now on what it may is asked of ``snapshot`` and for the roles that it has now."""
+        self.snapshot = snapshot
+        self._sights.clear()
+        self._masks.clear()
+        self.ways.clear()
+        self._checked.clear()
 
     def _mask(self, field: Field) -> Mask | None:
         """What the policy lets see masked, by the mask of the rule that decided; None where it lets see nothing."""
@@ -328,14 +359,18 @@ class Access:
         status: int | None = None,
         refusal: AmanahError | None = None,
         what: tuple[What, ...] | None = None,
+        reason: str | None = None,
     ) -> Entry:
-        """One entry of the trail with all that the notes hold, or with ``what`` instead, which leaves the notes."""
+        """One entry of the trail with all that the notes hold, or with ``what`` instead, which leaves the notes.
+
+        ``reason``: of what the entry is about, where that is not the access's own.
+        """
         event = new_event_id()
         sealed: dict[str, str] = {}
         tokens: dict[str, str] = {}
         cipher = self._cipher if self.tenant is not None and self._cipher is not None else self._platform
         if cipher is not None:
-            for name, value in (("agent", self.agent), ("ip", self.ip), ("reason", self.reason)):
+            for name, value in (("agent", self.agent), ("ip", self.ip), ("reason", reason or self.reason)):
                 if value:
                     raw = value.encode("utf-8", "surrogateescape")
                     place = netstring(f"trail.{name}".encode()) + netstring(event.encode())
@@ -361,10 +396,15 @@ class Access:
             what=self.notes.drain() if what is None else what,
             decision=self._decision,
             refusal=refusal.code if refusal is not None else None,
-            detail=refusal.named() if refusal is not None else {},
+            detail=self._detail(refusal),
             sealed=sealed,
             tokens=tokens,
         )
+
+    def _detail(self, refusal: AmanahError | None) -> dict[str, str]:
+        """What a refusal is about, and which of the roles were taken in an emergency."""
+        detail = refusal.named() if refusal is not None else {}
+        return {**detail, "emergency": ",".join(sorted(self.emergency))} if self.emergency else detail
 
     # -- its life --
 

@@ -1,13 +1,18 @@
 """From an identity to an access: tenant, standing, purpose, decision, in this order, and a refusal at the first no.
 
-1. Is the tenant known, and what is its version now? One cheap question per request; what is remembered of the tenant
-   (roster, policy, keys) is used only if it is of that version, and the policy if it is of this moment: an access keeps
-   the rules that were in force when it was let in.
+1. Is the tenant known, what is its version now, and what time is it? One cheap question per request; what is remembered
+   of the tenant (roster, policy, keys) is used only if it is of that version, the policy if it is of this moment, too:
+   an access keeps the rules that were in force when it was let in. No other clock is asked.
 2. Is the tenant active?
 3. Is the actor an active member, with which roles at this moment? Somebody who was never a member may become one here
-   (`first_sight`), which opens nothing. Roles that the application maps count instead of grants.
+   (`first_sight`), which opens nothing. Roles that the application maps count instead of grants. An operator of the
+   platform has the roles that the tenant granted to this operator, and no other. A role that wants a second factor
+   counts only with one.
 4. For which purpose? The one that is named; else the only one that is open to these roles; never something broader.
-5. May these roles do the route's action on its resource for this purpose?
+5. May these roles do the route's action on its resource for this purpose? Where they may not, and could with a second
+   factor, the refusal asks for that.
+
+An access that lasts is judged again (`again`).
 
 Whatever cannot be read is a refusal of its own class, never a yes.
 """
@@ -16,8 +21,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
 from anyio import to_thread
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,28 +33,39 @@ from ..errors import (
     KeyUnknown,
     NotAMember,
     NoTenantYet,
+    OperatorNotGranted,
+    PolicyBehind,
     PolicyUnavailable,
+    PurposeMissing,
+    RoleMissing,
+    SecondFactorRequired,
     TenantSuspended,
     TenantUnknown,
 )
-from ..tenants.clock import to_us
 from ..tenants.roster import ACTIVE
+from ..tenants.version_sources import NO_TENANT
 from .access import Access
 from .purpose_choice import check_mapped, choose_purpose, registered, shown
+from .second_factor import not_counting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Unpack
 
+    from ..access_policies.decision import Decision
     from ..access_policies.policies import Policies
     from ..access_policies.snapshot import Snapshot
     from ..encryption.keyring import Keyring, TenantCipher
     from ..tenants.directory import Directory
     from ..tenants.roster import Roster
+    from ..tenants.version_sources import Current
     from ..tenants.versions import VersionReader
     from .first_sight import FirstSight
     from .identify import Identity
     from .routes import Route
+
+
+OPERATOR: Final = "operator"
+"""The kind of an actor who belongs to the platform and not to the tenant."""
 
 
 class Circumstances(TypedDict, total=False):
@@ -72,16 +87,14 @@ class Admission:
         policies: Policies,
         versions: VersionReader,
         first_sight: FirstSight | None = None,
-        clock: Callable[[], datetime] | None = None,
         capacity: int = 500,
     ) -> None:
-        """``first_sight``: what becomes of strangers. ``clock``: the time, with its zone, for grants and rules."""
+        """``first_sight``: what becomes of strangers."""
         self._keyring = keyring
         self._directory = directory
         self._policies = policies
         self._versions = versions
         self._first_sight = first_sight
-        self._clock = clock or _utc_now
         self._capacity = capacity
         self._rosters: OrderedDict[str, Roster] = OrderedDict()
         self._lock = threading.Lock()
@@ -96,21 +109,24 @@ class Admission:
         return access
 
     async def consider(
-        self, identity: Identity, route: Route, named: str | None, **circumstances: Unpack[Circumstances]
+        self,
+        identity: Identity,
+        route: Route,
+        named: str | None,
+        *,
+        at_least: int = 0,
+        **circumstances: Unpack[Circumstances],
     ) -> tuple[Access, AmanahError | None]:
         """As `admit`, but a refusal is returned, with an access that knows as much as was found out before it.
 
-        That access is never opened: it is there for the refusal's entry in the trail.
+        That access is never opened: it is there for the refusal's entry in the trail. ``at_least``: the version of the
+        tenant that must have been seen; a process whose database lags behind it refuses with `PolicyBehind`.
         """
-        tenant = identity.tenant
         try:
-            version = await self._versions.current(tenant) if tenant != PLATFORM else 0
-            known = self._remembered(tenant, version)
-            if known is None:
-                known = await to_thread.run_sync(self._load, tenant, version)
+            known = await self._known(identity.tenant, at_least)
         except (AmanahError, SQLAlchemyError, OSError) as error:
             return self._unknown(identity, route, circumstances), _as_refusal(error)
-        if self._first_sight is not None and self._first_sight.concerns(identity, known.roster, self._clock()):
+        if self._first_sight is not None and self._first_sight.concerns(identity, known.roster, known.now):
             known = known._replace(arrived=await to_thread.run_sync(self._first_sight.meet, identity))
         return self._judge(identity, known, circumstances, route, named)
 
@@ -123,18 +139,29 @@ class Admission:
         """
         tenant = identity.tenant
         try:
-            version = self._versions.current_now(tenant) if tenant != PLATFORM else 0
-            known = self._remembered(tenant, version) or self._load(tenant, version)
+            current = self._versions.current_now(tenant) if tenant != PLATFORM else NO_TENANT
+            known = self._remembered(tenant, current) or self._load(tenant, current)
         except (SQLAlchemyError, OSError) as error:
             raise PolicyUnavailable from error
         access = self._access(identity, known, None, circumstances)
         access.kind = "job"
         access.reason = reason
-        access.roles = self._roles(identity, known)
-        if identity.roles and known.snapshot is not None:
-            check_mapped(access.roles, known.snapshot)
+        self._stand(access, identity, known)
         access.purpose = registered(known.snapshot, purpose)
         return access
+
+    async def again(self, access: Access, identity: Identity, route: Route) -> None:
+        """Judge an access that lasts as if it began now, for its own purpose; what it may from now on is by today's.
+
+        Raises the refusal of who may no longer, or `Unavailable`.
+        """
+        try:
+            known = await self._known(identity.tenant, 0)
+        except (SQLAlchemyError, OSError) as error:
+            raise PolicyUnavailable from error
+        self._stand(access, identity, known)
+        access.policy_changed(known.snapshot)
+        _check(access, route, access.may(route.resource, route.action), identity)
 
     async def platform(self) -> TenantCipher:
         """The platform's keys, under which whatever happens before a tenant is known is sealed and found.
@@ -158,8 +185,18 @@ class Admission:
 
     # -- step 1: what is known of the tenant -------------------------------------------------------------------------
 
-    def _remembered(self, tenant: str, version: int) -> _Known | None:
+    async def _known(self, tenant: str, at_least: int) -> _Known:
+        current = await self._versions.current(tenant) if tenant != PLATFORM else NO_TENANT
+        known = self._remembered(tenant, current)
+        if known is None:
+            known = await to_thread.run_sync(self._load, tenant, current)
+        if known.roster.version < at_least:
+            raise PolicyBehind
+        return known
+
+    def _remembered(self, tenant: str, current: Current) -> _Known | None:
         """What is in memory, if all of it is of this version; no I/O."""
+        version, now = current
         if not version:
             raise TenantUnknown
         with self._lock:
@@ -168,16 +205,17 @@ class Admission:
                 return None
             self._rosters.move_to_end(tenant)
         if roster.status != ACTIVE:
-            return _Known(roster, None, self._keyring.cached(tenant), self._keyring.cached(PLATFORM))
-        snapshot = self._policies.cached(tenant, version, to_us(self._clock()))
+            return _Known(roster, now, None, self._keyring.cached(tenant), self._keyring.cached(PLATFORM))
+        snapshot = self._policies.cached(tenant, version, now)
         cipher = self._keyring.cached(tenant)
         platform = self._keyring.cached(PLATFORM)
         if snapshot is None or cipher is None or platform is None:
             return None
-        return _Known(roster, snapshot, cipher, platform)
+        return _Known(roster, now, snapshot, cipher, platform)
 
-    def _load(self, tenant: str, version: int) -> _Known:
+    def _load(self, tenant: str, current: Current) -> _Known:
         """Read what is missing. The version was read first, so that what is read now is at least as new."""
+        version, now = current
         roster = self._directory.load(tenant)
         if roster.version < version:
             raise PolicyUnavailable
@@ -187,9 +225,9 @@ class Admission:
             if len(self._rosters) > self._capacity:
                 self._rosters.popitem(last=False)
         if roster.status != ACTIVE:  # a closed tenant may have neither policy nor keys any more
-            return _Known(roster, None, self._keyring.cached(tenant), self._keyring.cached(PLATFORM))
-        snapshot = self._policies.snapshot(tenant, version, to_us(self._clock()))
-        return _Known(roster, snapshot, self._keyring.cipher(tenant), self._keyring.cipher(PLATFORM))
+            return _Known(roster, now, None, self._keyring.cached(tenant), self._keyring.cached(PLATFORM))
+        snapshot = self._policies.snapshot(tenant, version, now)
+        return _Known(roster, now, snapshot, self._keyring.cipher(tenant), self._keyring.cipher(PLATFORM))
 
     # -- steps 2 to 5 ------------------------------------------------------------------------------------------------
 
@@ -198,33 +236,54 @@ class Admission:
     ) -> tuple[Access, AmanahError | None]:
         access = self._access(identity, known, route.name, circumstances)
         try:
-            access.roles = self._roles(identity, known)
-            if known.snapshot is None:
-                raise TenantSuspended
-            if identity.roles:
-                check_mapped(access.roles, known.snapshot)
-            choose_purpose(access, known.snapshot, route, named, identity)
-            decision = access.may(route.resource, route.action)
-            access.note_admission(route.resource, route.action, decision)
-            if not decision.allow:
+            self._stand(access, identity, known)
+            try:
+                decision = _decide(access, route, named, identity)
+                access.note_admission(route.resource, route.action, decision)
+                _check(access, route, decision, identity)
+            except (Forbidden, PurposeMissing, RoleMissing) as no:
+                if not _would_be_let_in(access, route, named, identity):
+                    raise
                 facts = {"action": route.action, "resource": route.resource, "purpose": shown(access)}
-                raise Forbidden(**facts, mapped=identity.roles is not None)
+                raise SecondFactorRequired(**facts) from no
         except AmanahError as refusal:
             return access, refusal
         return access, None
 
-    def _roles(self, identity: Identity, known: _Known) -> frozenset[str]:
-        """The roles in force (steps 2 and 3). Roles that the application maps do not revive a suspended member."""
+    def _stand(self, access: Access, identity: Identity, known: _Known) -> None:
+        """Give the access the roles in force (steps 2 and 3), as far as they count."""
+        roles, emergency = self._roles(identity, known)
+        if known.snapshot is None:
+            raise TenantSuspended
+        if identity.roles and identity.actor.kind != OPERATOR:
+            check_mapped(frozenset(identity.roles), known.snapshot)
+        bound = known.roster.second_factor
+        access.without = not_counting(roles, bound, known.snapshot, identity.actor.strength)
+        access.roles = roles - access.without
+        access.emergency = emergency - access.without
+
+    @staticmethod
+    def _roles(identity: Identity, known: _Known) -> tuple[frozenset[str], frozenset[str]]:
+        """The roles in force, and which of them were taken in an emergency.
+
+        Roles that the application maps do not revive a suspended member.
+        """
         roster = known.roster
         if roster.status != ACTIVE:
             raise TenantSuspended
-        standing = roster.standing(identity.actor.id, self._clock())
+        if identity.actor.kind == OPERATOR:
+            roles = roster.operator(identity.actor.id, known.now)
+            if not roles:
+                raise OperatorNotGranted
+            return roles, frozenset()
+        standing = roster.standing(identity.actor.id, known.now)
         status = standing.member_status or known.arrived
         if identity.roles is not None and status in {ACTIVE, None}:
-            return frozenset(identity.roles)
+            mapped = frozenset(identity.roles)
+            return mapped | standing.emergency, standing.emergency - mapped
         if status != ACTIVE:
             raise NotAMember(stranger=status is None)
-        return standing.roles
+        return standing.roles, standing.emergency
 
     def _access(self, identity: Identity, known: _Known, route: str | None, circumstances: Circumstances) -> Access:
         return Access(
@@ -246,9 +305,13 @@ class Admission:
 
 
 class _Known(NamedTuple):
-    """What is known of a tenant. ``snapshot``: None if it is not active. ``arrived``: a stranger's status by now."""
+    """What is known of a tenant at ``now``, in µs. ``snapshot``: None if it is not active.
+
+    ``arrived``: a stranger's status by now.
+    """
 
     roster: Roster
+    now: int
     snapshot: Snapshot | None
     cipher: TenantCipher | None
     platform: TenantCipher | None
@@ -263,5 +326,32 @@ def _as_refusal(error: Exception) -> AmanahError:
     return unavailable
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+def _decide(access: Access, route: Route, named: str | None, identity: Identity) -> Decision:
+    """Steps 4 and 5 for the access's roles."""
+    snapshot = access.snapshot
+    if snapshot is None:
+        raise PolicyUnavailable
+    choose_purpose(access, snapshot, route, named, identity)
+    return access.may(route.resource, route.action)
+
+
+def _check(access: Access, route: Route, decision: Decision, identity: Identity) -> None:
+    if not decision.allow:
+        facts = {"action": route.action, "resource": route.resource, "purpose": shown(access)}
+        raise Forbidden(**facts, mapped=identity.roles is not None)
+
+
+def _would_be_let_in(access: Access, route: Route, named: str | None, identity: Identity) -> bool:
+    """Whether a second factor would do; the access keeps the purpose that it then would have, for what it is told."""
+    if not access.without:
+        return False
+    before = access.roles, access.purpose, access.inferred
+    access.roles |= access.without
+    try:
+        let_in = _decide(access, route, named, identity).allow
+    except AmanahError:
+        let_in = False
+    access.roles = before[0]
+    if not let_in:
+        access.purpose, access.inferred = before[1:]
+    return let_in

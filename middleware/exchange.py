@@ -5,6 +5,7 @@
 3. Who: the application's login, under a sign-in access of its own; then tenant, standing, purpose and decision.
 4. The application runs under the access, which closes when it returns.
 5. Every message that it sends waits until what was read so far is durable in the trail.
+6. A WebSocket or a stream that lasts is judged again, every `EVERY` seconds, before the next message either way.
 
 Invariants:
 
@@ -19,6 +20,7 @@ Invariants:
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import HTTPConnection
 
 from ..errors import (
+    AccessClosed,
     AmanahError,
     AnswerUnrecorded,
     BodyTooLarge,
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
     from .routes import Route, RouteTable
 
 _DEEPEST: Final = 32
+EVERY: Final = 30.0
+"""Seconds after which somebody who may no longer is cut off from what they had open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,12 @@ class Exchange(ABC):
         self.ip = gate.transport.address(scope)
         self.route: Route | None = None
         self.access: Access | None = None
+        self.identity: Identity | None = None  # whose access it is, once they were let in
         self.started = False  # the first message has left
         self.over = False  # the gate has ended this exchange; what the application still sends is dropped
         self.cut: AmanahError | None = None  # why it was ended in the middle
         self.recording = Recording(gate.recorder)
+        self._judged_at = time.monotonic()
 
     # -- steps 1 to 4 ------------------------------------------------------------------------------------------------
 
@@ -123,7 +130,7 @@ class Exchange(ABC):
     async def _admitted(self, route: Route, asking: Access) -> Access | None:
         """Step 3: the access of whoever asks, or None when that ended in a refusal."""
         try:
-            named = self.headers.purpose()
+            named, at_least = self.headers.purpose(), self.headers.at_least()
             identity = await self._identity(asking)
         except AmanahError as error:
             if isinstance(error, NotIdentified) and (stranger := self.stranger(error)) is not None:
@@ -134,10 +141,12 @@ class Exchange(ABC):
             identity,
             route,
             named,
+            at_least=at_least,
             request=self.headers.request,
             ip=self.ip,
             agent=self.headers.agent,
         )
+        self.identity = identity
         if asking.notes.pending:
             # Personal cells that the login opened belong to this access; that it asked its tables goes without saying.
             for what in asking.notes.drain():
@@ -203,7 +212,7 @@ class Exchange(ABC):
                 try:
                     if access.kind != "public" and not self.gate.recorder.available:
                         await self.durable(access, "answered")
-                    await self.gate.app(self.scope, self.receive, self.send)
+                    await self.gate.app(self.scope, self.incoming, self.send)
                 except Exception as error:
                     if not await self.failed(error, access):
                         raise
@@ -212,7 +221,12 @@ class Exchange(ABC):
         finally:
             self.recording.hand_over(access)  # the client went away, the task was cancelled
 
-    # -- step 5, and what HTTP and WebSocket do each in their own way --------------------------------------------------
+    # -- steps 5 and 6, and what HTTP and WebSocket do each in their own way ------------------------------------------
+
+    @property
+    def incoming(self) -> Receive:
+        """What the application calls as ``receive``."""
+        return self.receive
 
     @abstractmethod
     async def send(self, message: Message) -> None:
@@ -255,10 +269,30 @@ class Exchange(ABC):
 
     async def pass_on(self, message: Message, access: Access, status: int | None = None) -> None:
         """Send ``message`` once all that it can hold is on record. ``status`` goes into the access's first entry."""
+        if not await self.may_go_on(access):
+            raise self.cut or AccessClosed
         if not await self.durable(access, "answered", status):
             return
         self.started = True
         await self.wire(message)
+
+    async def may_go_on(self, access: Access) -> bool:
+        """Step 6. False when the exchange was ended because whoever opened it may no longer.
+
+        What has not begun to be answered is one unit of work and goes on.
+        """
+        if not self.started or self.identity is None or self.route is None:
+            return True
+        now = time.monotonic()
+        if now - self._judged_at < EVERY:
+            return True
+        self._judged_at = now
+        try:
+            await self.gate.admission.again(access, self.identity, self.route)
+        except AmanahError as error:
+            await self.refuse(error, access)
+            return False
+        return True
 
     async def durable(self, access: Access, outcome: str, status: int | None = None) -> bool:
         """Return when all that the access has seen is on record; False when the exchange was ended meanwhile.

@@ -8,7 +8,7 @@ from ..errors import AmanahError, StatementRefused
 from .exchange import Exchange, find
 
 if TYPE_CHECKING:
-    from starlette.types import Message
+    from starlette.types import Message, Receive
 
     from .access import Access
 
@@ -21,7 +21,23 @@ _FORBIDDEN: Final = 403
 
 
 class WebSocketExchange(Exchange):
-    """One WebSocket. Its access, and so the policy that it sees, is that of the moment when it was opened."""
+    """One WebSocket. Its access is that of the moment when it was opened; whether it may last is asked again."""
+
+    @property
+    def incoming(self) -> Receive:
+        """What the application calls as ``receive``."""
+        return self._take
+
+    async def _take(self) -> Message:
+        message = await self.receive()
+        access = self.access
+        if (
+            access is None
+            or message["type"] == "websocket.disconnect"
+            or (not self.over and await self.may_go_on(access))
+        ):
+            return message
+        return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
 
     async def send(self, message: Message) -> None:
         """Let ``message`` pass once everything that it can hold is on record."""

@@ -28,7 +28,6 @@ from ..tenants.roster import ACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from sqlalchemy import Engine
 
@@ -66,7 +65,7 @@ class FirstSight:
         self._attempts: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def concerns(self, identity: Identity, roster: Roster, now: datetime) -> bool:
+    def concerns(self, identity: Identity, roster: Roster, now: int) -> bool:
         """Whether this is a stranger who is to become a member; no I/O."""
         return (
             roster.standing(identity.actor.id, now).member_status is None

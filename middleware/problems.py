@@ -27,12 +27,14 @@ from ..errors import (
     RouteUndeclared,
 )
 from ..i18n import N_, Language, translate
+from .second_factor import CHALLENGE
 
 if TYPE_CHECKING:
     from .access import Access
 
 _REFERENCE = N_("Reference: {id}")
 _RETRY_SECONDS = b"5"
+_CHALLENGES = {"not-identified": b"Bearer", "second-factor-required": CHALLENGE}
 _CRUD = {"GET": "read", "HEAD": "read", "POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
 
 # A page of our own making: nothing is loaded, run, framed or submitted.
@@ -92,8 +94,7 @@ def problem(
         headers.append((b"content-type", b"application/problem+json"))
     headers.append((b"content-length", b"%d" % len(body)))
     if error.status == 401:  # noqa: PLR2004 - RFC 9110 section 15.5.2 wants the challenge with it
-        challenge = b"Bearer" if error.code == "not-identified" else b'Bearer error="invalid_token"'
-        headers.append((b"www-authenticate", challenge))
+        headers.append((b"www-authenticate", _CHALLENGES.get(error.code, b'Bearer error="invalid_token"')))
     if error.status == 503:  # noqa: PLR2004
         headers.append((b"retry-after", _RETRY_SECONDS))
     return Problem(error.status, headers, body)

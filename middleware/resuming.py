@@ -147,7 +147,8 @@ class Resuming:
     # 4.
     def _use_up(self, handed: Handoff, access: Access) -> None:
         """Mark it as used and stage the access's first entry, both or neither."""
-        entry = replace(access.entry("job", "answered"), detail=_origin(handed))
+        entry = access.entry("job", "answered")
+        entry = replace(entry, detail={**entry.detail, **_origin(handed)})
         row = {"tenant_id": entry.tenant, "id": handed.id, "expires_at": handed.expires}
         try:
             with self._engine.begin() as connection:

@@ -1,4 +1,9 @@
-"""Instants as whole microseconds since 1970-01-01 UTC."""
+"""Instants as whole microseconds since 1970-01-01 UTC, and whose clock counts: the database's.
+
+Many processes work on one database, and the clock of one of them may be wrong. So what begins and ends by itself, as
+grants do, is judged by the time that the database gives: on PostgreSQL the server's, on SQLite, which lives in the
+process, the machine's.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def now_us() -> int:
-    """This instant."""
+    """This instant by the clock of this machine."""
     return time.time_ns() // 1000
 
 

@@ -7,36 +7,38 @@ take away one of the last two owners come one after the other, and the second is
 
 from __future__ import annotations
 
-import uuid
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
-from ..database import bump, version
-from ..errors import InvalidInput, PolicyUnavailable, TenantUnknown
-from . import duties
-from .clock import from_us, now_us, to_us
-from .duties import Duty, Held, wants_second
+from ..database import bump, time_of, version_of
+from ..errors import InvalidInput
+from . import duties, reading
+from .changes import CLOSED, REMOVED, SUSPENDED, is_member, member_status, open_for_change
+from .clock import from_us, to_us
+from .duties import Duty, Held, Holder
+from .emergencies import Emergencies
+from .giving import Giving
 from .models import grant, member, tenant
 from .names import OWNER, check_member, check_role, check_tenant, check_text
+from .operators import Operators
 from .records import Grant, Member, Tenant
 from .roster import ACTIVE, Limited, Roster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Engine
+    from sqlalchemy import Connection, Engine
 
-SUSPENDED: Final = "suspended"
-CLOSED: Final = "closed"
-REMOVED: Final = "removed"
+_LONGEST_LAPSE: Final = 3650
 
 
 class Directory:
-    """Tenants, members and grants of one database. Holds nothing in memory; safe for threads."""
+    """Tenants, members and grants of one database. Holds nothing in memory; safe for threads.
+
+    ``emergencies``: roles that members take themselves. ``operators``: grants to operators of the platform.
+    """
 
     def __init__(
         self, engine: Engine, *, closure: Callable[[Connection, str, str], frozenset[str]] | None = None
@@ -46,7 +48,9 @@ class Directory:
         Without it every role is known, and inherits nothing.
         """
         self._engine = engine
-        self._closure = closure
+        self._giving = Giving(closure)
+        self.emergencies = Emergencies(self._giving)
+        self.operators = Operators(self._giving)
 
     # -- tenants -----------------------------------------------------------------------------------------------------
 
@@ -60,7 +64,7 @@ class Directory:
             "name": check_text(name, "the tenant's name"),
             "status": ACTIVE,
             "template": check_role(template),
-            "created_at": now_us(),
+            "created_at": time_of(connection),
         }
         connection.execute(insert(tenant).values(values))
         bump(connection, tenant_id)
@@ -78,18 +82,15 @@ class Directory:
         self._set_status(connection, tenant_id, CLOSED)
 
     def _set_status(self, connection: Connection, tenant_id: str, status: str) -> None:
-        self._open_for_change(connection, tenant_id)
+        open_for_change(connection, tenant_id)
         connection.execute(update(tenant).where(tenant.c.id == tenant_id).values(status=status))
 
-    @staticmethod
-    def _open_for_change(connection: Connection, tenant_id: str) -> None:
-        """Lock the tenant by raising its version. Raises ``TenantUnknown``, and ``InvalidInput`` if it is closed."""
-        status = select(tenant.c.status).where(tenant.c.id == tenant_id)
-        if connection.execute(status).first() is None:
-            raise TenantUnknown
-        bump(connection, tenant_id)
-        if connection.execute(status).scalar_one() == CLOSED:
-            raise InvalidInput(detail=f"the tenant {tenant_id} is closed")
+    def lapse_after(self, connection: Connection, tenant_id: str, days: int | None) -> None:
+        """After how many days without use grants lapse; None: never, as in the beginning. Raises ``InvalidInput``."""
+        open_for_change(connection, tenant_id)
+        if days is not None and not 0 < days <= _LONGEST_LAPSE:
+            raise InvalidInput(detail=f"after how many days is a number from 1 to {_LONGEST_LAPSE}")
+        connection.execute(update(tenant).where(tenant.c.id == tenant_id).values(lapse_days=days))
 
     # -- members -----------------------------------------------------------------------------------------------------
 
@@ -100,16 +101,16 @@ class Directory:
         """
         check_member(member_id)
         label = check_text(display, "the member's label") if display else ""
-        self._open_for_change(connection, tenant_id)
-        status = self._member_status(connection, tenant_id, member_id)
+        now = open_for_change(connection, tenant_id)
+        status = member_status(connection, tenant_id, member_id)
         if status == ACTIVE:
             raise InvalidInput(detail="this is an active member already")
         if status is None:
-            values = {"tenant_id": tenant_id, "id": member_id, "display": label, "status": ACTIVE, "added_at": now_us()}
+            values = {"tenant_id": tenant_id, "id": member_id, "display": label, "status": ACTIVE, "added_at": now}
             connection.execute(insert(member).values(values))
         else:
             changes = {"status": ACTIVE, **({"display": label} if label else {})}
-            connection.execute(update(member).where(_is_member(tenant_id, member_id)).values(changes))
+            connection.execute(update(member).where(is_member(tenant_id, member_id)).values(changes))
 
     def suspend_member(self, connection: Connection, tenant_id: str, member_id: str) -> None:
         """Take all roles away until the member is added again. Raises ``InvalidInput`` for the last owner."""
@@ -117,21 +118,17 @@ class Directory:
 
     def remove_member(self, connection: Connection, tenant_id: str, member_id: str) -> None:
         """End the membership and revoke every grant of it. Raises ``InvalidInput`` for the last owner."""
-        self._leave(connection, tenant_id, member_id, REMOVED)
+        now = self._leave(connection, tenant_id, member_id, REMOVED)
         mine = and_(grant.c.tenant_id == tenant_id, grant.c.member_id == member_id, grant.c.revoked_at.is_(None))
-        connection.execute(update(grant).where(mine).values(revoked_at=now_us()))
+        connection.execute(update(grant).where(mine).values(revoked_at=now))
 
-    def _leave(self, connection: Connection, tenant_id: str, member_id: str, status: str) -> None:
-        self._open_for_change(connection, tenant_id)
-        if self._member_status(connection, tenant_id, member_id) in (None, REMOVED):
+    def _leave(self, connection: Connection, tenant_id: str, member_id: str, status: str) -> int:
+        now = open_for_change(connection, tenant_id)
+        if member_status(connection, tenant_id, member_id) in (None, REMOVED):
             raise InvalidInput(detail="there is no such member")
-        self._keep_an_owner(connection, tenant_id, member_id=member_id)
-        connection.execute(update(member).where(_is_member(tenant_id, member_id)).values(status=status))
-
-    @staticmethod
-    def _member_status(connection: Connection, tenant_id: str, member_id: str) -> str | None:
-        found = connection.execute(select(member.c.status).where(_is_member(tenant_id, member_id))).scalar()
-        return None if found is None else str(found)
+        self._keep_an_owner(connection, tenant_id, now, member_id=member_id)
+        connection.execute(update(member).where(is_member(tenant_id, member_id)).values(status=status))
+        return now
 
     # -- grants ------------------------------------------------------------------------------------------------------
 
@@ -154,54 +151,42 @@ class Directory:
         `approve`. Raises ``DutyBroken`` where a duty of the tenant stands against it.
         """
         check_role(role)
-        self._open_for_change(connection, tenant_id)
-        if self._member_status(connection, tenant_id, check_member(member_id)) != ACTIVE:
+        now = open_for_change(connection, tenant_id)
+        if member_status(connection, tenant_id, check_member(member_id)) != ACTIVE:
             raise InvalidInput(detail="there is no such active member")
-        roles = self._brought(connection, tenant_id)(role)
-        if not roles:
-            raise InvalidInput(detail=f"there is no role {role}")
         if member_id == check_member(granted_by):
             raise InvalidInput(detail="nobody can grant a role to themselves")
         start, end = (None if instant is None else to_us(instant) for instant in (starts_at, ends_at))
-        now = now_us()
-        if end is not None and end <= max(now, start or now):
-            raise InvalidInput(detail="the grant would end before it begins")
-        grant_id = uuid.uuid4().hex
-        bound = self.duties(connection, tenant_id)
-        self._check_duties(connection, tenant_id, bound, Held(grant_id, member_id, roles, start, end), now)
-        values = {
-            "tenant_id": tenant_id,
-            "id": grant_id,
-            "member_id": member_id,
-            "role": role,
-            "reason": check_text(reason, "the reason", reason=True),
-            "granted_by": granted_by,
-            "granted_at": now,
-            "starts_at": start,
-            "ends_at": end,
-            "waits": wants_second(bound, roles),
-        }
-        connection.execute(insert(grant).values(values))
-        return grant_id
+        return self._giving.give(
+            connection,
+            tenant_id,
+            Holder("member", member_id),
+            role,
+            reason=reason,
+            granted_by=granted_by,
+            now=now,
+            start=start,
+            end=end,
+        )
 
     def approve(self, connection: Connection, tenant_id: str, grant_id: str, *, approved_by: str) -> None:
         """Let a grant that waits come into force: the word of a second person, neither who gave it nor who gets it.
 
         Raises ``InvalidInput``, and ``DutyBroken`` where a duty has come to stand against it meanwhile.
         """
-        self._open_for_change(connection, tenant_id)
+        now = open_for_change(connection, tenant_id)
         mine = and_(grant.c.tenant_id == tenant_id, grant.c.id == grant_id, grant.c.revoked_at.is_(None))
         row = connection.execute(select(grant).where(mine, grant.c.waits.is_(True))).first()
-        now = now_us()
         if row is None or (row.ends_at is not None and row.ends_at <= now):
             raise InvalidInput(detail="there is no such grant that waits for a second person")
-        if check_member(approved_by) in (row.granted_by, row.member_id):
+        holder = duties.holder_of(row.member_id, row.operator_id)
+        if check_member(approved_by) in (row.granted_by, holder.id):
             raise InvalidInput(detail="the second person is another one than who gave the role and who gets it")
-        if self._member_status(connection, tenant_id, row.member_id) != ACTIVE:
+        if holder.kind == "member" and member_status(connection, tenant_id, holder.id) != ACTIVE:
             raise InvalidInput(detail="there is no such active member")
-        roles = self._brought(connection, tenant_id)(row.role)
-        candidate = Held(row.id, row.member_id, roles, row.starts_at, row.ends_at)
-        self._check_duties(connection, tenant_id, self.duties(connection, tenant_id), candidate, now)
+        roles = self._giving.brought(connection, tenant_id)(row.role)
+        candidate = Held(row.id, holder, roles, row.starts_at, row.ends_at)
+        self._giving.check(connection, tenant_id, self.duties(connection, tenant_id), candidate, now)
         connection.execute(update(grant).where(mine).values(waits=False, approved_by=approved_by, approved_at=now))
 
     def revoke(self, connection: Connection, tenant_id: str, grant_id: str) -> None:
@@ -210,13 +195,13 @@ class Directory:
         Raises ``InvalidInput`` if it is not there, already revoked, or the last owner's, and ``DutyBroken`` where
         another role of the member requires it.
         """
-        self._open_for_change(connection, tenant_id)
+        now = open_for_change(connection, tenant_id)
         mine = and_(grant.c.tenant_id == tenant_id, grant.c.id == grant_id, grant.c.revoked_at.is_(None))
         if connection.execute(select(grant.c.id).where(mine)).first() is None:
             raise InvalidInput(detail="there is no such grant in force")
-        self._keep_an_owner(connection, tenant_id, grant_id=grant_id)
-        connection.execute(update(grant).where(mine).values(revoked_at=now_us()))
-        self._check_duties(connection, tenant_id, self.duties(connection, tenant_id), None, now_us())
+        self._keep_an_owner(connection, tenant_id, now, grant_id=grant_id)
+        connection.execute(update(grant).where(mine).values(revoked_at=now))
+        self._giving.check(connection, tenant_id, self.duties(connection, tenant_id), None, now)
 
     # -- duties ------------------------------------------------------------------------------------------------------
 
@@ -226,32 +211,21 @@ class Directory:
 
     def add_duty(self, connection: Connection, tenant_id: str, duty: Duty) -> None:
         """Let a duty hold from now on. Raises ``InvalidInput``, and ``DutyBroken`` where it does not hold now."""
-        self._open_for_change(connection, tenant_id)
-        duties.check(duty, self._brought(connection, tenant_id))
-        self._check_duties(connection, tenant_id, [duty], None, now_us())
+        now = open_for_change(connection, tenant_id)
+        duties.check(duty, self._giving.brought(connection, tenant_id))
+        self._giving.check(connection, tenant_id, [duty], None, now)
         duties.write(connection, tenant_id, duty)
 
     def remove_duty(self, connection: Connection, tenant_id: str, duty: Duty) -> None:
         """End a duty. Grants that wait for a second person go on waiting. Raises ``InvalidInput``."""
-        self._open_for_change(connection, tenant_id)
+        open_for_change(connection, tenant_id)
         duties.remove(connection, tenant_id, duty)
 
-    def _brought(self, connection: Connection, tenant_id: str) -> Callable[[str], frozenset[str]]:
-        """What a role brings, each asked for once."""
-        asked = self._closure
-        return cache(lambda role: frozenset({role}) if asked is None else asked(connection, tenant_id, role))
-
-    def _check_duties(
-        self, connection: Connection, tenant_id: str, which: Sequence[Duty], more: Held | None, now: int
-    ) -> None:
-        if which:
-            grants = duties.held(connection, tenant_id, self._brought(connection, tenant_id), now)
-            duties.check_all(which, [*grants, *([more] if more is not None else [])])
-
     @staticmethod
-    def _keep_an_owner(connection: Connection, tenant_id: str, *, member_id: str = "", grant_id: str = "") -> None:
+    def _keep_an_owner(
+        connection: Connection, tenant_id: str, now: int, *, member_id: str = "", grant_id: str = ""
+    ) -> None:
         """Refuse what would leave nobody who owns the tenant, now or once the temporary owners' time is over."""
-        now = now_us()
         columns = (grant.c.id, grant.c.member_id, grant.c.starts_at, grant.c.ends_at)
         active = and_(member.c.tenant_id == grant.c.tenant_id, member.c.id == grant.c.member_id)
         mine = and_(
@@ -273,9 +247,10 @@ class Directory:
 
     def tenants(self, connection: Connection) -> list[Tenant]:
         """Every tenant, by id."""
-        columns = (tenant.c.id, tenant.c.name, tenant.c.status, tenant.c.template, tenant.c.created_at)
-        rows = connection.execute(select(*columns).order_by(tenant.c.id))
-        return [Tenant(row.id, row.name, row.status, row.template, from_us(row.created_at)) for row in rows]
+        rows = connection.execute(select(tenant).order_by(tenant.c.id))
+        return [
+            Tenant(row.id, row.name, row.status, row.template, from_us(row.created_at), row.lapse_days) for row in rows
+        ]
 
     def is_empty(self) -> bool:
         """Whether nobody has created a tenant yet."""
@@ -289,68 +264,19 @@ class Directory:
         return [Member(row.id, row.display, row.status, from_us(row.added_at)) for row in rows]
 
     def grants(self, connection: Connection, tenant_id: str) -> list[Grant]:
-        """The tenant's grants, the ended ones too, oldest first."""
-        by_age = (grant.c.granted_at, grant.c.id)
-        rows = connection.execute(select(grant).where(grant.c.tenant_id == tenant_id).order_by(*by_age))
-        return [
-            Grant(
-                row.id,
-                row.member_id,
-                row.role,
-                row.reason,
-                row.granted_by,
-                from_us(row.granted_at),
-                _moment(row.starts_at),
-                _moment(row.ends_at),
-                _moment(row.revoked_at),
-                row.waits,
-                row.approved_by,
-                _moment(row.approved_at),
-            )
-            for row in rows
-        ]
+        """The tenant's grants, to members and to operators, the ended ones too, oldest first."""
+        return reading.grants_of(connection, tenant_id)
+
+    def version(self, connection: Connection, tenant_id: str) -> int:
+        """The tenant's version in this transaction: the token by which a client reads its own writes.
+
+        A request that names it (``Amanah-Policy-Version``) is answered by nobody who has not seen it.
+        """
+        return version_of(connection, tenant_id)
 
     def load(self, tenant_id: str) -> Roster:
         """The tenant's roster with its version, from one statement and so from one moment.
 
         Raises ``TenantUnknown``, and ``PolicyUnavailable`` if the database cannot be read.
         """
-        on_member = member.c.tenant_id == tenant.c.id
-        on_grant = and_(
-            grant.c.tenant_id == member.c.tenant_id,
-            grant.c.member_id == member.c.id,
-            grant.c.revoked_at.is_(None),
-            grant.c.waits.is_(False),
-        )
-        columns = (
-            version.c.version,
-            tenant.c.status.label("tenant_status"),
-            member.c.id.label("member_id"),
-            member.c.status.label("member_status"),
-            grant.c.role,
-            grant.c.starts_at,
-            grant.c.ends_at,
-        )
-        source = tenant.join(version, version.c.tenant_id == tenant.c.id)
-        source = source.outerjoin(member, on_member).outerjoin(grant, on_grant)
-        statement = select(*columns).select_from(source).where(tenant.c.id == tenant_id)
-        try:
-            with self._engine.connect() as connection:
-                rows = connection.execute(statement).all()
-        except SQLAlchemyError as error:
-            raise PolicyUnavailable from error
-        if not rows:
-            raise TenantUnknown
-        members = {row.member_id: row.member_status for row in rows if row.member_id is not None}
-        grants = [
-            (row.member_id, Limited(row.role, row.starts_at, row.ends_at)) for row in rows if row.role is not None
-        ]
-        return Roster.of(tenant_id, rows[0].version, rows[0].tenant_status, members, grants)
-
-
-def _moment(at: int | None) -> datetime | None:
-    return None if at is None else from_us(at)
-
-
-def _is_member(tenant_id: str, member_id: str) -> ColumnElement[bool]:
-    return and_(member.c.tenant_id == tenant_id, member.c.id == member_id)
+        return reading.load(self._engine, tenant_id)

@@ -1,13 +1,16 @@
 """Separation of duties: which roles exclude or require each other, how many may hold one, which want a second person.
 
 The static constraints of ANSI INCITS 359-2012 (role-based access control), per tenant. They hold for what a role
-inherits, too, and for grants whose time has not come yet: what may not come together never does by waiting.
+inherits, too, and for grants whose time has not come yet: what may not come together never does by waiting. Members and
+operators count alike.
+
+A duty to a second factor is none on who may hold the role: it says when the role counts, and each access is asked.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from sqlalchemy import and_, delete, insert, or_, select
 
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
     Closure = Callable[[str], frozenset[str]]
     """A role with all that it inherits; empty for one that the tenant's policy does not know."""
 
-Kind = Literal["excludes", "requires", "at_most", "two_people"]
-KINDS: Final[tuple[Kind, ...]] = ("excludes", "requires", "at_most", "two_people")
+Kind = Literal["excludes", "requires", "at_most", "two_people", "second_factor"]
+KINDS: Final[tuple[Kind, ...]] = ("excludes", "requires", "at_most", "two_people", "second_factor")
+SECOND_FACTOR: Final = "second_factor"
 _MOST: Final = 10_000
 
 
@@ -34,7 +38,8 @@ class Duty:
     """A constraint on who may hold ``role``.
 
     ``excludes``: nobody who holds ``other``. ``requires``: only who holds ``other`` for as long. ``at_most``: so many
-    members, ``number``. ``two_people``: a grant waits until a second person approves it.
+    members, ``number``. ``two_people``: a grant waits until a second person approves it. ``second_factor``: it counts
+    only in an access whose actor signed in with a second factor.
     """
 
     role: str
@@ -43,12 +48,19 @@ class Duty:
     number: int = 0
 
 
+class Holder(NamedTuple):
+    """Who holds a grant: the operator x is somebody else than the member x."""
+
+    kind: Literal["member", "operator"]
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A grant that is neither revoked nor over, with all ``roles`` that it brings; times in µs since the epoch."""
 
     id: str
-    member_id: str
+    holder: Holder
     roles: frozenset[str]
     starts_at: int | None
     ends_at: int | None
@@ -73,7 +85,7 @@ def check(duty: Duty, closure: Closure) -> Duty:
         raise InvalidInput(detail=f"{duty.role} and {duty.other} cannot exclude each other: one inherits the other")
     if duty.kind == "at_most" and not 0 < duty.number <= _MOST:
         raise InvalidInput(detail=f"at most how many members is a number from 1 to {_MOST}")
-    if (duty.other and duty.kind in ("at_most", "two_people")) or (duty.number and duty.kind != "at_most"):
+    if (duty.other and duty.kind not in ("excludes", "requires")) or (duty.number and duty.kind != "at_most"):
         raise InvalidInput(detail=f"a duty of the kind {duty.kind} does not take that")
     return duty
 
@@ -107,34 +119,46 @@ def remove(connection: Connection, tenant_id: str, duty: Duty) -> None:
 def held(connection: Connection, tenant_id: str, closure: Closure, now: int) -> list[Held]:
     """The tenant's grants that are in force or will be; those that wait for a second person are not among them."""
     columns = grant.c
-    query = select(columns.id, columns.member_id, columns.role, columns.starts_at, columns.ends_at).where(
+    wanted = (columns.id, columns.member_id, columns.operator_id, columns.role, columns.starts_at, columns.ends_at)
+    query = select(*wanted).where(
         columns.tenant_id == tenant_id,
         columns.revoked_at.is_(None),
         columns.waits.is_(False),
         or_(columns.ends_at.is_(None), columns.ends_at > now),
     )
     return [
-        Held(row.id, row.member_id, closure(row.role) | {row.role}, row.starts_at, row.ends_at)
+        Held(
+            row.id,
+            holder_of(row.member_id, row.operator_id),
+            closure(row.role) | {row.role},
+            row.starts_at,
+            row.ends_at,
+        )
         for row in connection.execute(query)
     ]
+
+
+def holder_of(member_id: str | None, operator_id: str | None) -> Holder:
+    """Whose grant it is, by the two columns of which one is empty."""
+    return Holder("operator", operator_id) if operator_id is not None else Holder("member", member_id or "")
 
 
 def check_all(duties: Iterable[Duty], grants: Sequence[Held]) -> None:
     """Every one of ``duties`` holds for all ``grants`` together. Raises ``DutyBroken``; no member is named."""
     for duty in duties:
         having = [one for one in grants if duty.role in one.roles]
-        if duty.kind == "at_most" and len({one.member_id for one in having}) > duty.number:
+        if duty.kind == "at_most" and len({one.holder for one in having}) > duty.number:
             raise DutyBroken(role=duty.role, duty=f"at_most {duty.number}")
         if duty.kind == "excludes":
-            others = {one.member_id for one in grants if duty.other in one.roles}
-            if any(one.member_id in others for one in having):
+            others = {one.holder for one in grants if duty.other in one.roles}
+            if any(one.holder in others for one in having):
                 raise DutyBroken(role=duty.role, duty=f"excludes {duty.other}")
         if duty.kind == "requires" and not all(_backed(one, duty.other, grants) for one in having):
             raise DutyBroken(role=duty.role, duty=f"requires {duty.other}")
 
 
 def _backed(one: Held, other: str, grants: Iterable[Held]) -> bool:
-    mine = (another for another in grants if another.member_id == one.member_id and other in another.roles)
+    mine = (another for another in grants if another.holder == one.holder and other in another.roles)
     return any(another.covers(one) for another in mine)
 
 

@@ -32,9 +32,10 @@ tenant = Table(
     Column("status", String(16), nullable=False),
     Column("template", String(32), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("lapse_days", Integer, nullable=True),
     CheckConstraint("status IN ('active', 'suspended', 'closed')", name="status"),
 )
-"""A customer organisation."""
+"""A customer organisation. Its grants lapse when they were not used for ``lapse_days`` (NULL: never)."""
 
 member = Table(
     "amanah_member",
@@ -53,7 +54,8 @@ grant = Table(
     core,
     Column("tenant_id", TENANT_ID, primary_key=True),
     Column("id", String(32), primary_key=True),
-    Column("member_id", MEMBER_ID, nullable=False),
+    Column("member_id", MEMBER_ID, nullable=True),
+    Column("operator_id", MEMBER_ID, nullable=True),
     Column("role", ROLE, nullable=False),
     Column("reason", Text, nullable=False),
     Column("granted_by", MEMBER_ID, nullable=False),
@@ -64,11 +66,17 @@ grant = Table(
     Column("waits", Boolean, nullable=False, server_default=false()),
     Column("approved_by", MEMBER_ID, nullable=True),
     Column("approved_at", BigInteger, nullable=True),
+    Column("emergency", Boolean, nullable=False, server_default=false()),
+    Column("reviewed_by", MEMBER_ID, nullable=True),
+    Column("reviewed_at", BigInteger, nullable=True),
+    CheckConstraint("(member_id IS NULL) <> (operator_id IS NULL)", name="one_holder"),
     ForeignKeyConstraint(["tenant_id", "member_id"], ["amanah_member.tenant_id", "amanah_member.id"]),
 )
-"""A role for a member, from ``starts_at`` (NULL: at once) until before ``ends_at`` (NULL: until revoked).
+"""A role for a member or for an operator of the platform, whose ids are not of one kind: the same text in the other
+column is somebody else.
 
-While it ``waits`` for a second person it is not in force."""
+In force from ``starts_at`` (NULL: at once) until before ``ends_at`` (NULL: until revoked), and not while it ``waits``
+for a second person. ``emergency``: taken by the member, to be reviewed."""
 
 duty = Table(
     "amanah_duty",
@@ -78,6 +86,16 @@ duty = Table(
     Column("kind", String(16), primary_key=True),
     Column("other", ROLE, primary_key=True),
     Column("number", Integer, nullable=False),
-    CheckConstraint("kind IN ('excludes', 'requires', 'at_most', 'two_people')", name="kind"),
+    CheckConstraint("kind IN ('excludes', 'requires', 'at_most', 'two_people', 'second_factor')", name="kind"),
 )
 """A constraint on who may hold a role; ``other`` is "" and ``number`` 0 where the kind has none."""
+
+emergency = Table(
+    "amanah_emergency",
+    core,
+    Column("tenant_id", TENANT_ID, ForeignKey("amanah_tenant.id"), primary_key=True),
+    Column("role", ROLE, primary_key=True),
+    Column("holder", ROLE, primary_key=True),
+    Column("minutes", Integer, nullable=False),
+)
+"""Which role may be taken in an emergency, by members who hold which role (``*``: by every member), for how long."""

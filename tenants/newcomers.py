@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy import and_, func, insert, select
 
-from ..database import bump
-from .clock import now_us
+from ..database import bump, time_of
+from .changes import member_status
 from .models import member, tenant
 from .names import check_member
 from .roster import ACTIVE
@@ -39,27 +39,22 @@ def first_seen(connection: Connection, tenant_id: str, member_id: str, *, per_mi
     for an id that no member can have.
     """
     check_member(member_id)
-    known = _status(connection, tenant_id, member_id)
+    known = member_status(connection, tenant_id, member_id)
     if known is not None:
         return Arrival(known, added=False)
     bump(connection, tenant_id)
-    known = _status(connection, tenant_id, member_id)
-    if known is not None or not _may_grow(connection, tenant_id, per_minute):
+    known = member_status(connection, tenant_id, member_id)
+    now = time_of(connection)
+    if known is not None or not _may_grow(connection, tenant_id, per_minute, now):
         return Arrival(known, added=False)
-    values = {"tenant_id": tenant_id, "id": member_id, "display": "", "status": ACTIVE, "added_at": now_us()}
+    values = {"tenant_id": tenant_id, "id": member_id, "display": "", "status": ACTIVE, "added_at": now}
     connection.execute(insert(member).values(values))
     return Arrival(ACTIVE, added=True)
 
 
-def _status(connection: Connection, tenant_id: str, member_id: str) -> str | None:
-    mine = and_(member.c.tenant_id == tenant_id, member.c.id == member_id)
-    found = connection.execute(select(member.c.status).where(mine)).scalar()
-    return None if found is None else str(found)
-
-
-def _may_grow(connection: Connection, tenant_id: str, per_minute: int) -> bool:
+def _may_grow(connection: Connection, tenant_id: str, per_minute: int, now: int) -> bool:
     """Asked under the lock, so that the answer holds until the transaction ends."""
     if connection.execute(select(tenant.c.status).where(tenant.c.id == tenant_id)).scalar() != ACTIVE:
         return False
-    lately = and_(member.c.tenant_id == tenant_id, member.c.added_at > now_us() - _MINUTE_US)
+    lately = and_(member.c.tenant_id == tenant_id, member.c.added_at > now - _MINUTE_US)
     return bool(connection.execute(select(func.count()).select_from(member).where(lately)).scalar_one() < per_minute)

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant."""
+    """A tenant. ``lapse_days``: after so many days without use its grants lapse; None: never."""
 
     id: str
     name: str
     status: str
     template: str
     created_at: datetime
+    lapse_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ class Member:
 class Grant:
     """A grant; ``None`` for ``starts_at`` is at once, for ``ends_at`` until revoked.
 
-    While it ``waits`` for a second person it is not in force.
+    While it ``waits`` for a second person it is not in force. ``member_id``: who holds it, by their id; ``operator``
+    says that this is no member of the tenant but an operator of the platform. ``emergency``: its holder took it, and
+    somebody else reviews that.
     """
 
     id: str
@@ -49,3 +52,18 @@ class Grant:
     waits: bool = False
     approved_by: str | None = None
     approved_at: datetime | None = None
+    operator: bool = False
+    emergency: bool = False
+    reviewed_by: str | None = None
+    reviewed_at: datetime | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        """Whether it gives its role at ``now``, if its holder is active."""
+        begun = self.starts_at is None or self.starts_at <= now
+        over = self.revoked_at is not None or (self.ends_at is not None and self.ends_at <= now)
+        return begun and not over and not self.waits
+
+    @property
+    def to_review(self) -> bool:
+        """Whether it was taken in an emergency and nobody has reviewed that."""
+        return self.emergency and self.reviewed_at is None

@@ -1,7 +1,8 @@
 """One tenant's members and the roles granted to them, as they were at one version.
 
-Time limits are evaluated when somebody asks, against the asker's clock, from the typed row. Nothing is scheduled and
-nothing is forgotten: an expired grant is expired in every roster that is ever loaded.
+Time limits are evaluated when somebody asks, against the database's time that came with the tenant's version, from the
+typed row. Nothing is scheduled and nothing is forgotten: an expired grant is expired in every roster that is ever
+loaded. Members and operators are looked up apart, so that an id of one kind never gets what the other kind holds.
 """
 
 from __future__ import annotations
@@ -9,11 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .clock import to_us
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
 ACTIVE: Final = "active"
 
@@ -24,11 +22,13 @@ _NOBODY: Final[frozenset[str]] = frozenset()
 class Standing:
     """``member_status``: active, suspended, removed, or ``None`` for somebody who was never a member.
 
-    ``roles``: the ones in force; empty unless the member and the tenant are active.
+    ``roles``: the ones in force; empty unless the member and the tenant are active. ``emergency``: those of them that
+    were taken in an emergency and are held in no other way.
     """
 
     member_status: str | None
     roles: frozenset[str]
+    emergency: frozenset[str] = _NOBODY
 
 
 _STRANGER: Final = Standing(None, _NOBODY)
@@ -41,6 +41,7 @@ class Limited:
     role: str
     starts_at: int | None
     ends_at: int | None
+    emergency: bool = False
 
     def holds(self, now: int) -> bool:
         """Whether it is in force at ``now``."""
@@ -49,13 +50,18 @@ class Limited:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """``status`` of the tenant: active, suspended or closed. Immutable, safe for threads."""
+    """``status`` of the tenant: active, suspended or closed. Immutable, safe for threads.
+
+    ``second_factor``: the roles that count only with a second factor.
+    """
 
     tenant: str
     version: int
     status: str
+    second_factor: frozenset[str]
     _lasting: Mapping[str, Standing]
     _limited: Mapping[str, tuple[Limited, ...]]
+    _operators: Mapping[str, tuple[Limited, ...]]
 
     @classmethod
     def of(
@@ -65,8 +71,11 @@ class Roster:
         status: str,
         members: Mapping[str, str],
         grants: Iterable[tuple[str, Limited]],
+        *,
+        operators: Iterable[tuple[str, Limited]] = (),
+        second_factor: Iterable[str] = (),
     ) -> Roster:
-        """``members``: id → status. ``grants``: (member id, grant) that nobody revoked."""
+        """``members``: id → status. ``grants``: (member id, grant) that nobody revoked; ``operators`` the same."""
         lasting: dict[str, set[str]] = {member: set() for member in members}
         limited: dict[str, list[Limited]] = {}
         for member, grant in grants:
@@ -77,19 +86,35 @@ class Roster:
             else:
                 limited.setdefault(member, []).append(grant)
         standings = {member: Standing(members[member], frozenset(roles)) for member, roles in lasting.items()}
-        return cls(tenant, version, status, standings, {member: tuple(found) for member, found in limited.items()})
+        foreign: dict[str, list[Limited]] = {}
+        for operator, grant in operators:
+            foreign.setdefault(operator, []).append(grant)
+        return cls(tenant, version, status, frozenset(second_factor), standings, _tuples(limited), _tuples(foreign))
 
-    def standing(self, member_id: str, now: datetime) -> Standing:
-        """What ``member_id`` is in this tenant at ``now`` (a time with its zone)."""
+    def standing(self, member_id: str, now: int) -> Standing:
+        """What ``member_id`` is in this tenant at ``now``, in microseconds since the epoch."""
         lasting = self._lasting.get(member_id, _STRANGER)
         limited = self._limited.get(member_id)
         if limited is None:
             return lasting
-        instant = to_us(now)
-        timed = {grant.role for grant in limited if grant.holds(instant)}
-        return Standing(lasting.member_status, lasting.roles | timed) if timed else lasting
+        holding = [grant for grant in limited if grant.holds(now)]
+        if not holding:
+            return lasting
+        roles = lasting.roles.union(grant.role for grant in holding if not grant.emergency)
+        emergency = frozenset(grant.role for grant in holding if grant.emergency) - roles
+        return Standing(lasting.member_status, roles | emergency, emergency)
+
+    def operator(self, operator_id: str, now: int) -> frozenset[str]:
+        """The roles that an operator of the platform holds in this tenant at ``now``; most hold none."""
+        if self.status != ACTIVE:
+            return _NOBODY
+        return frozenset(grant.role for grant in self._operators.get(operator_id, ()) if grant.holds(now))
 
     @property
     def members(self) -> Mapping[str, Standing]:
         """Every member with the roles that have no time limit."""
         return dict(self._lasting)
+
+
+def _tuples(grants: Mapping[str, list[Limited]]) -> dict[str, tuple[Limited, ...]]:
+    return {holder: tuple(found) for holder, found in grants.items()}

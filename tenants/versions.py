@@ -1,4 +1,4 @@
-"""Is what this process remembers of a tenant current? One cheap question to the database on each request.
+"""Is what this process remembers of a tenant current, and what time is it? One cheap question on each request.
 
 Invariants:
 
@@ -7,7 +7,9 @@ Invariants:
 2. All requests that wait while a query is on its way share the one after it.
 3. Waiting is bounded, in number and in time. A database that does not answer is `PolicyUnavailable`,
    never an old answer.
-4. A forked child has nothing of its parent's: no connection, no waiting request.
+4. The time comes with the version, in the same answer: nothing is judged by the clock of a process that is not the
+   database's own, and it costs no round trip.
+5. A forked child has nothing of its parent's: no connection, no waiting request.
 
 SQLite is read directly, which takes microseconds and never waits for a writer (WAL). PostgreSQL is asked over one
 connection per event loop; a job or script, which has none, asks directly.
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from .names import could_be_tenant
-from .version_sources import Direct, Shared, Source
+from .version_sources import NO_TENANT, Current, Direct, Shared, Source
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -43,14 +45,14 @@ class VersionReader:
             raise ConfigurationError(detail=f"Amanah's own tables cannot live in {engine.dialect.name}")
         _readers.add(self)
 
-    async def current(self, tenant_id: str) -> int:
-        """The tenant's version now; 0 if there is no such tenant. Raises ``PolicyUnavailable``."""
+    async def current(self, tenant_id: str) -> Current:
+        """The tenant's version and the time; version 0 if there is no such tenant. Raises ``PolicyUnavailable``."""
         # A name that no tenant can have must not spoil the question that others share.
-        return await self._source.current(tenant_id) if could_be_tenant(tenant_id) else 0
+        return await self._source.current(tenant_id) if could_be_tenant(tenant_id) else NO_TENANT
 
-    def current_now(self, tenant_id: str) -> int:
+    def current_now(self, tenant_id: str) -> Current:
         """The same for code that is not asynchronous; never call it on an event loop's thread."""
-        return self._source.current_now(tenant_id) if could_be_tenant(tenant_id) else 0
+        return self._source.current_now(tenant_id) if could_be_tenant(tenant_id) else NO_TENANT
 
     def close(self) -> None:
         """Give the connections back; who asks from now on gets ``PolicyUnavailable``."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from anyio import to_thread
 
+from ..database import time_of
 from ..tenants.roster import ACTIVE
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ class as_member:  # noqa: N801 - reads as a function: ``with as_member(guard, â€
     def _member(self) -> str:
         """Make sure of member and grant."""
         guard, tenant, member = self._guard, self._tenant, f"test-{self._role}"
-        standing = guard.directory.load(tenant).standing(member, datetime.now(UTC))
+        with guard.engine.connect() as connection:
+            now = time_of(connection)
+        standing = guard.directory.load(tenant).standing(member, now)
         if standing.member_status != ACTIVE or self._role not in standing.roles:
             with guard.engine.begin() as connection:
                 if standing.member_status != ACTIVE:

@@ -52,7 +52,7 @@ def create_tenants(guard: Guard) -> None:
 
 def _limit_couriers(guard: Guard, connection: Connection, tenant: str) -> None:
     """Let couriers meet the orders that are assigned to them, where the template opens all orders."""
-    policy = guard.policies.snapshot(tenant, guard.versions.current_now(tenant))
+    policy = guard.policies.snapshot(tenant, guard.versions.current_now(tenant).version)
     for rule in [one for one in policy.rules if (one.role, one.object) == ("courier", "order")]:
         guard.policies.remove_rule(connection, tenant, rule.id)
         guard.policies.add_rule(

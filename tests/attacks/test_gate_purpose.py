@@ -27,23 +27,6 @@ async def refused(world, user, *purposes):
     return document["code"], entry["tenant"]
 
 
-@pytest.mark.parametrize(
-    "purposes", [("billing", "support"), ("billing", "billing"), ("billing,support",), ("", "billing")]
-)
-async def test_a_purpose_that_is_named_twice_is_refused(world, purposes):
-    """Also the same one twice, and the two lines that a proxy joined."""
-    assert (await refused(world, "toko/rina", *purposes))[0] == "purpose-repeated"
-
-
-async def test_a_purpose_of_another_tenant_is_unknown_here(world):
-    """Registers are per tenant: what one registers is no word in the other."""
-    with world.engine.begin() as connection:
-        world.policies.add_purpose(
-            connection, "lain", key="x.secret.project", alias="secret_project", legal_basis="consent"
-        )
-    assert await refused(world, "toko/rina", "secret_project") == ("purpose-unknown", "toko")
-
-
 @pytest.mark.parametrize("purpose", ["*", "essential", "BILLING", "billing ;", "%", "category:user", ""])
 async def test_nothing_broader_than_a_registered_purpose_can_be_named(world, purpose):
     """No wildcard, no parent of a purpose, no other spelling."""

@@ -24,6 +24,7 @@ from amanah.access_policies.purposes import Purpose
 from amanah.access_policies.rules import Rule
 from amanah.access_policies.snapshot import Snapshot
 from amanah.errors import InvalidInput, PolicyUnavailable
+from amanah.tenants.clock import to_us
 from amanah.tenants.directory import Directory
 
 ROOT = Path(amanah.__file__).parent
@@ -124,7 +125,7 @@ def test_an_expired_role_does_not_come_back_with_a_new_policy(own_database):
 
     def may(at):
         roster = directory.load("toko")
-        roles = roster.standing("budi", at).roles
+        roles = roster.standing("budi", to_us(at)).roles
         return policies.snapshot("toko", roster.version).decide(roles, "invoice", "read", BILLING).allow
 
     for _ in range(3):

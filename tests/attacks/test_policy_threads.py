@@ -68,7 +68,7 @@ def test_thirty_two_threads_never_get_a_wrong_answer_while_the_policy_changes(ow
         field, purpose = f"customer.f{seed % 8}", (BILLING, SUPPORT)[seed % 2]
         while not done.is_set():
             least = committed[0]
-            snapshot = policies.snapshot("toko", reader.current_now("toko"))
+            snapshot = policies.snapshot("toko", reader.current_now("toko").version)
             answers = [
                 snapshot.decide(frozenset(roles), obj, "read", purpose)
                 for roles, obj in (

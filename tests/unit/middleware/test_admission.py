@@ -12,6 +12,7 @@ from amanah.middleware.access import Actor
 from amanah.middleware.admission import Admission
 from amanah.middleware.identify import Identity
 from amanah.middleware.routes import route
+from amanah.tenants.clock import to_us
 
 pytestmark = pytest.mark.anyio
 
@@ -99,8 +100,8 @@ async def test_a_change_is_seen_by_the_next_request(world_everywhere):
         await world.admission.admit(who(), CUSTOMER, "billing")
 
 
-async def test_a_grant_ends_when_it_says(world):
-    """No process has to notice: the clock is asked on each request."""
+async def test_a_grant_ends_when_it_says(world, monkeypatch):
+    """No process has to notice: the time comes with each request's question."""
     now = datetime.now(UTC)
     with world.engine.begin() as connection:
         world.directory.grant(
@@ -112,18 +113,10 @@ async def test_a_grant_ends_when_it_says(world):
             granted_by="rina",
             ends_at=now + timedelta(hours=1),
         )
-    clock = [now]
-    admission = Admission(
-        keyring=world.keyring,
-        directory=world.directory,
-        policies=world.policies,
-        versions=world.versions,
-        clock=lambda: clock[0],
-    )
-    await admission.admit(who("budi"), CUSTOMER, "billing")
-    clock[0] = now + timedelta(hours=1)
+    await world.admission.admit(who("budi"), CUSTOMER, "billing")
+    monkeypatch.setattr("amanah.tenants.version_sources.now_us", lambda: to_us(now + timedelta(hours=1)))
     with pytest.raises(errors.Forbidden):
-        await admission.admit(who("budi"), CUSTOMER, "billing")
+        await world.admission.admit(who("budi"), CUSTOMER, "billing")
 
 
 async def test_a_rule_begins_and_ends_when_it_says_and_an_open_access_keeps_its_rules(world):
@@ -217,3 +210,13 @@ def test_a_job_has_a_purpose_and_a_reason_and_no_route(world_everywhere):
     ):
         with pytest.raises(refusal):
             admission.admit_now(identity, purpose=purpose, reason="x")
+
+
+async def test_only_the_tenants_in_use_are_remembered(world):
+    """So many, and no more: another one takes the place of the one that was asked for longest ago."""
+    parts = {"keyring": world.keyring, "directory": world.directory, "policies": world.policies}
+    admission = Admission(**parts, versions=world.versions, capacity=1)
+    for _ in range(2):
+        for identity in (who(), who("tono", "lain")):
+            await admission.admit(identity, CUSTOMER, "billing")
+            assert set(admission._rosters) == {identity.tenant}

@@ -79,7 +79,7 @@ def test_an_undeclared_route_shows_the_declaration_to_paste():
 
 def test_a_missing_grant_shows_the_grant_and_the_rule(world):
     """From the policy's own explanation: the role with the fewest rights that would do."""
-    snapshot = world.policies.snapshot("toko", world.versions.current_now("toko"))
+    snapshot = world.policies.snapshot("toko", world.versions.current_now("toko").version)
     access = Access(kind="request", tenant="toko", actor=Actor("sari"), roles=frozenset({"support"}), snapshot=snapshot)
     pasted = paste_for(errors.Forbidden(action="read", resource="customer", purpose="billing"), access)
     assert pasted is not None
@@ -102,7 +102,7 @@ def test_a_stranger_is_shown_the_command_that_adds_them(world):
 
 def test_who_has_no_role_is_shown_one_for_each_purpose(world):
     """As a grant, or in the map where the application gives the roles."""
-    snapshot = world.policies.snapshot("toko", world.versions.current_now("toko"))
+    snapshot = world.policies.snapshot("toko", world.versions.current_now("toko").version)
     access = Access(kind="request", tenant="toko", actor=Actor("17"), snapshot=snapshot)
     facts = {"purposes": "billing, support, nothing", "resource": "customer", "action": "read"}
     pasted = paste_for(errors.RoleMissing(**facts), access)

@@ -9,6 +9,7 @@ import pytest
 from amanah.access_policies.policies import Policies
 from amanah.database import own_engine
 from amanah.errors import DutyBroken, InvalidInput
+from amanah.tenants.clock import now_us
 from amanah.tenants.directory import Directory
 from amanah.tenants.duties import Duty
 
@@ -52,7 +53,7 @@ class Office:
             self.directory.remove_duty(connection, "toko", Duty(*duty, **more))
 
     def roles(self, member):
-        return set(self.directory.load("toko").standing(member, datetime.now(UTC)).roles)
+        return set(self.directory.load("toko").standing(member, now_us()).roles)
 
 
 @pytest.fixture
