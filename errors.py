@@ -759,6 +759,14 @@ class RawSqlRefused(StatementRefused):
     remedy = N_("Write it with SQLAlchemy's select(), insert(), update() or delete().")
 
 
+class RawSqlUnclosed(RawSqlRefused):
+    """A piece of raw SQL inside a statement that would take what is written behind it for a part of itself."""
+
+    code = "raw-sql-unclosed"
+    why = N_("It holds a piece of raw SQL that leaves a quote, a comment or a parenthesis open, or ends a statement.")
+    remedy = N_("Close in each piece what it opens, and leave out -- and ; in it.")
+
+
 class SealedUseRefused(StatementRefused):
     """A sealed column used where only ciphertext could be compared."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Alias, MetaData, String, Table, bindparam, select
-from sqlalchemy.sql.elements import ColumnElement, _truncated_label
+from sqlalchemy import Alias, MetaData, String, Table, and_, bindparam, select
+from sqlalchemy.sql.elements import ColumnElement, Grouping, _truncated_label
 from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import TableValuedAlias
 
@@ -254,7 +254,7 @@ class Wall(Compiling):
             self.amanah_shape.touch(protected, "read")
             self._note_named(statement._returning)  # noqa: SLF001
         if action != "create" and self._walled(protected):
-            statement = statement.where(_Wall(target, protected, action))
+            statement = _behind(statement, _Wall(target, protected, action))
         return statement, protected
 
     def visit_update(self, update_stmt: Any, visiting_cte: Any = None, **kw: Any) -> str:
@@ -287,6 +287,14 @@ class Wall(Compiling):
             names = set(self.column_keys or ()) | {getattr(c, "key", str(c)) for c in (insert_stmt._values or ())}  # noqa: SLF001
             self.amanah_shape.columns = _said(c for c in protected.table.columns if c.key in names)
         return super().visit_insert(insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw)
+
+
+def _behind(statement: Any, wall: _Wall) -> Any:
+    """``statement`` with the wall before its own criteria, which stand in parentheses: raw SQL may hold an OR."""
+    walled = statement._generate()  # noqa: SLF001
+    criteria = statement._where_criteria  # noqa: SLF001
+    walled._where_criteria = (wall, *((Grouping(and_(*criteria)),) if criteria else ()))  # noqa: SLF001
+    return walled
 
 
 def _said(columns: Iterable[Column[Any]]) -> tuple[str, ...]:

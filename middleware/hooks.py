@@ -203,9 +203,9 @@ class Gate:
         if isinstance(statement, ExecutableDDLElement):
             check_new_table(self.register, statement, text)
             if isinstance(statement, DDL) or " select " in text.lower().replace("\n", " "):
-                check_raw(self.register, text, fragment=False)
+                check_raw(self.register, text, connection.dialect.name, fragment=False)
             return
-        check_raw(self.register, text, fragment=False)
+        check_raw(self.register, text, connection.dialect.name, fragment=False)
 
     def _decide(self, connection: Connection, shape: Shape, context: Any) -> None:
         """1. A living access. 2. Its kind. 3. Actions. 4. Columns. 5. A transaction for writes."""

@@ -127,9 +127,9 @@ class ObservingGate(Gate):
             statement = getattr(compiled, "statement", None)
             plain = isinstance(statement, ExecutableDDLElement) and not isinstance(statement, DDL)
             if not plain or " select " in text.lower().replace("\n", " "):
-                self._rehearsal.raw(text)
+                self._rehearsal.raw(text, connection.dialect.name)
         elif type(compiled.statement) is TextClause:
-            self._rehearsal.raw(compiled.statement.text)
+            self._rehearsal.raw(compiled.statement.text, connection.dialect.name)
         else:
             writes = compiled.isinsert or compiled.isupdate or compiled.isdelete
             self._rehearsal.compiled(compiled, autocommits=writes and autocommits(connection))
