@@ -151,6 +151,13 @@ SIGN_IN_WITHHELD: Final = Check(
     N_("People seem to sign in by this column, and it is withheld and cannot be searched while they do."),
     N_("Add platform=True to its Personal(…), or silence this if the login does not use it."),
 )
+KEY_WITHOUT_TENANT: Final = Check(
+    "AMN-D062",
+    "info",
+    "declarations",
+    N_("Its foreign key {key} to {parent} does not carry the tenant: each write of it asks whose row it leads to."),
+    N_("Use ({tenant}, {key}) as the foreign key when you next change this table."),
+)
 
 # -- one fixed tenant --------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 What one database takes for a comment or a string is code for the other one, and a word that is hidden so is not seen
 by `raw`. PostgreSQL (4.1, "Lexical Structure"): comments nest, ``--`` ends at a carriage return, too, strings are
-escaped (``E'…'``) or stand in dollars, ``[…]`` is no name. SQLite (tokenize.c): ``[name]``, ```name```, and a string may stand
-where a name does.
+escaped (``E'…'``) or stand in dollars, ``[…]`` is no name. SQLite (tokenize.c): ``[name]``, ```name```, and a string
+may stand where a name does.
 
 Where a text can be read in more than one way, all of them are given: PostgreSQL's backslash in a plain string, which is
 a matter of a setting, and a driver's placeholder, which may hold what looks like SQL (``%(')s``).
