@@ -21,6 +21,7 @@ from sqlalchemy.util import await_only
 from ..database import SIGN_IN_SETTING, TENANT_SETTING
 from ..errors import AutocommitRefused, InvalidInput
 from .access import current
+from .raw_driver import bare, clear, cleared_no_more
 from .shape import refuse
 
 if TYPE_CHECKING:
@@ -112,10 +113,12 @@ def demand_transaction(connection: Connection, tables: Iterable[Protected]) -> N
         quote = connection.dialect.identifier_preparer.quote
         name = "'" + ".".join(map(quote, filter(None, [table.table.schema, table.name]))).replace("'", "''") + "'"
         cursor = connection.connection.cursor()
+        clear(connection, cursor)
         try:
             cursor.execute(_FORCED.format(name=name))
             found = cursor.fetchone()
         finally:
+            cleared_no_more(connection)
             cursor.close()
         if found:
             refuse(AutocommitRefused())
@@ -182,7 +185,7 @@ def _send(raw: Any, text: str) -> None:
         _psycopg(raw, driver, text)
     elif _is_asyncpg(driver):
         try:
-            await_only(driver.execute(text))
+            await_only(bare(driver, "execute")(text))
         except Exception as error:  # noqa: BLE001 - SQLAlchemy's adapter makes of it what it makes of all of them
             raw._handle_exception(error)  # noqa: SLF001
     else:
@@ -269,7 +272,7 @@ class _SaysMore:
         """As the connection's own; BEGIN says more."""
         if text.startswith("BEGIN"):
             text = f"{text.rstrip('; ')}; {self._more};"
-        return await self._real.execute(text, *arguments, **options)
+        return await bare(self._real, "execute")(text, *arguments, **options)
 
 
 __all__ = ["Bound", "bind_dialect", "demand_transaction", "follow", "forget", "see_all"]

@@ -35,6 +35,7 @@ from .keys import INTERNAL
 from .limited import check, limited
 from .pending import Pending
 from .raw import check_new_table, check_raw
+from .raw_driver import DriverGuard, clear, cleared_no_more
 from .sessions import OWNER, expect, let_go, own
 from .shape import demand_tenant, refuse
 from .slots import by_slot
@@ -58,6 +59,7 @@ class Gate:
         """``register`` says what is protected, ``staging`` takes the entries of what was written."""
         self._declared = register
         self._staging = staging
+        self._drivers = DriverGuard(lambda: self.register)
         self._pending: WeakKeyDictionary[Connection, Pending] = WeakKeyDictionary()
         self._counted: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
         self._reports: WeakKeyDictionary[Any, DeclaredSql] = WeakKeyDictionary()
@@ -70,6 +72,8 @@ class Gate:
         self._protect_dialect(engine.dialect)
         bind_dialect(engine.dialect)
         engine.hide_parameters = True
+        if engine.dialect.name == "postgresql":
+            event.listen(engine, "checkout", self._drivers.checkout)
         event.listen(engine, "before_execute", self.before_execute, retval=True)
         event.listen(engine, "before_cursor_execute", self.wall_report, retval=True)
         for name in (
@@ -118,6 +122,7 @@ class Gate:
 
     def handle_error(self, context: ExceptionContext) -> None:
         """An exception carries no parameters, and a refusal from inside SQLAlchemy is raised as itself."""
+        cleared_no_more(context.connection)
         wrapped = context.sqlalchemy_exception
         if wrapped is not None and hasattr(wrapped, "params"):
             wrapped.params = None
@@ -186,6 +191,10 @@ class Gate:
     ) -> None:
         """No decision, no statement. The transaction is the access's, whose statement it is."""
         follow(connection, context)
+        self._look(connection, text, context)
+        clear(connection, cursor)
+
+    def _look(self, connection: Connection, text: str, context: Any) -> None:
         if context is not None and context.execution_options.get("amanah_internal") is INTERNAL:
             return
         if context in self._reports:
@@ -267,6 +276,7 @@ class Gate:
         many: bool,  # noqa: FBT001
     ) -> None:
         """How many rows a change by criteria reached is known now, and whether one by key reached any."""
+        cleared_no_more(connection)
         if (driver_report := self._reports.pop(context, None)) is not None:
             context.cursor = OpeningCursor(cursor, driver_report, connection.dialect)
             return

@@ -111,6 +111,7 @@ class ObservingGate(Gate):
     ) -> None:
         """No decision, no statement, where something enforced is touched; then the rehearsal."""
         if context is not None and context.execution_options.get("amanah_internal") is INTERNAL:
+            super().before_cursor_execute(connection, cursor, text, parameters, context, many)
             return
         compiled = getattr(context, "compiled", None)
         if isinstance(compiled, GuardedCompiler):

@@ -37,6 +37,7 @@ _CATALOGUES = ("information_schema", "pg_catalog")
 _NEVER_FIRST = frozenset(
     {"commit", "end", "rollback", "abort", "prepare", "execute", "call", "copy", "handler", "attach", "do", "load"}
 )
+_ENDS_TRANSACTION = frozenset({"commit", "end", "rollback", "abort"})
 _MAKES_CODE = frozenset({"function", "procedure", "extension"})
 """CREATE of these: what they hold is carried out later, by a name that tells nothing."""
 STRING_RUNNERS = (
@@ -48,14 +49,15 @@ STRING_RUNNERS = (
 table, or take one table for another."""
 
 
-def check_raw(register: Register, text: str, dialect: str, *, fragment: bool) -> None:
+def check_raw(register: Register, text: str, dialect: str, *, fragment: bool, driver: bool = False) -> None:
     """Refuse raw SQL that names, anywhere and in any spelling that SQL folds, something protected.
 
     ``dialect``: the name of the one that will carry it out. A whole statement is checked for tables, for relations that
     nobody declared, and for what ends a transaction or carries out other SQL; a ``fragment`` inside a built statement
     also for personal columns, for the star, which would hand out columns unseen, and for what it leaves open: what is
-    written behind it, the wall included, would be read as a part of it. While nothing is enforced yet, only Amanah's
-    own tables count. Raises `RawSqlRefused`.
+    written behind it, the wall included, would be read as a part of it. ``driver``: it goes to the driver's own
+    connection, which can end a transaction anyhow, and takes COPY of what is not protected. While nothing is enforced
+    yet, only Amanah's own tables count. Raises `RawSqlRefused`.
     """
     folded = text.lower()
     words = [word.encode()[:_LONGEST].decode(errors="ignore") for word in _WORD.findall(folded)]
@@ -71,7 +73,7 @@ def check_raw(register: Register, text: str, dialect: str, *, fragment: bool) ->
             refuse(RawSqlUnclosed())
         if fragment and "*" in reading.words:
             refuse(RawSqlRefused(name="*"))
-        _check_reading(register, reading.words, dialect)
+        _check_reading(register, _copied(reading.words) if driver else reading.words, dialect, driver=driver)
 
 
 def _check_names(register: Register, folded: str, words: list[str], *, fragment: bool) -> None:
@@ -106,9 +108,20 @@ def check_new_table(register: Register, statement: ExecutableDDLElement, text: s
         refuse(RawSqlRefused(name="ON CONFLICT REPLACE"))
 
 
-def _check_reading(register: Register, words: tuple[str, ...], dialect: str) -> None:
+def _copied(words: tuple[str, ...]) -> tuple[str, ...]:
+    """What a COPY names, as a query: ``TABLE name`` or the query itself. One of the server's files stays as it is."""
+    if words[:1] == ("copy",) and ";" not in words and not {"program", "file"} & set(words):
+        for position, word in enumerate(words):
+            if word in ("from", "to") and words[position + 1 : position + 2] in (("stdin",), ("stdout",)):
+                return (*(() if words[1:2] == ("(",) else ("table",)), *words[1:position])
+    return words
+
+
+def _check_reading(register: Register, words: tuple[str, ...], dialect: str, *, driver: bool) -> None:
     for position, word in enumerate(words):
         if position == 0 or words[position - 1] == ";":
+            if driver and word in _ENDS_TRANSACTION:
+                continue
             _check_first(word, words[position + 1 : position + 6])
     for relation in relations(words, dialect):
         if relation.own or _is_catalogue(relation) or relation.name.lower() in register.shared:

@@ -8,6 +8,7 @@ import threading
 from select import select as select_ready
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, insert, make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -17,6 +18,7 @@ from amanah.audit.staging import Staging
 from amanah.errors import AutocommitRefused, InvalidInput
 from amanah.middleware.access import Access, open_access
 from amanah.middleware.hooks import Gate
+from amanah.middleware.raw_driver import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,7 @@ WHOSE = "SELECT current_setting('amanah.tenant', true), current_setting('amanah.
 
 def whose(connection: Any) -> tuple[str, str]:
     """What the database takes the transaction for."""
-    cursor = connection.connection.cursor()
+    cursor = psycopg.Cursor(connection.connection.driver_connection)
     cursor.execute(WHOSE)
     return tuple(cursor.fetchone())
 
@@ -88,7 +90,7 @@ def test_sign_in_meets_the_rows_of_the_tables_named_for_it(second_wall: Any, cus
     with world.signing_in():
         assert customers.execute(select(world.m.Account.tenant_id)).scalars().all() == ["b"]
         assert whose(customers) == ("", "on")
-        cursor = customers.connection.cursor()
+        cursor = psycopg.Cursor(customers.connection.driver_connection)
         assert cursor.execute("SELECT count(*) FROM customer").fetchone() == (0,)
         assert cursor.execute("SELECT count(*) FROM account").fetchone() == (1,)
 
@@ -259,10 +261,11 @@ async def test_asynchronous_drivers_are_bound(second_wall: Any, driver: str) -> 
             driver_connection: Any = raw.driver_connection
             if driver.endswith("asyncpg"):
                 async with driver_connection.transaction():
-                    found = await driver_connection.fetchval("SELECT count(*) FROM customer")
+                    found = await bare(driver_connection, "fetchval")("SELECT count(*) FROM customer")
             else:
                 async with driver_connection.transaction():
-                    found = (await (await driver_connection.execute("SELECT count(*) FROM customer")).fetchone())[0]
+                    cursor = await psycopg.AsyncCursor(driver_connection).execute("SELECT count(*) FROM customer")
+                    found = (await cursor.fetchone())[0]
             assert found == number
             async with session.begin_nested():
                 await session.execute(insert(m.Tag).values(label="new"))
