@@ -8,7 +8,8 @@
    or under none.
 
 What is bound are two settings, which the policies of ``op.enable_row_security`` read. How they are said is `_said`
-alone: an engine that distributes PostgreSQL's tables by tenant needs another text there and nothing else.
+alone. Citus, which distributes PostgreSQL's tables by tenant, does not send a SET LOCAL to its workers unless a setting
+of its own says so: where a server knows that setting it is said first. It is asked once for each engine.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ _UNKNOWN: Final[Bound] = ("?", "?")
 _KEY: Final = "amanah.bound"
 """Where, in what the pool keeps of a connection, it stands to whom its transaction is bound; None in AUTOCOMMIT."""
 
+_TO_WORKERS: Final = "SET LOCAL citus.propagate_set_commands = 'local'; "
+_ASK_CITUS: Final = "SELECT current_setting('citus.propagate_set_commands', true) IS NOT NULL"
+_CITUS: Final = "amanah.citus"
+"""Where, in what the pool keeps of a connection, it stands whether it leads to a coordinator of Citus."""
+
 _OF_SAVEPOINTS: Final = (RollbackToSavepointClause, ReleaseSavepointClause)
 _FORCED: Final = "SELECT relrowsecurity FROM pg_catalog.pg_class WHERE oid = to_regclass({name}) AND relrowsecurity"
 
@@ -49,14 +55,18 @@ def bind_dialect(dialect: Dialect) -> None:
     if dialect.name != "postgresql" or getattr(dialect.do_begin, "amanah", False):
         return
     in_two_phases = dialect.do_begin_twophase
+    to_citus: list[bool] = []
 
     def do_begin(connection: Any) -> None:
         if autocommitted(connection.dbapi_connection):
             connection.info[_KEY] = None
             return
         connection.info[_KEY] = _UNKNOWN  # until it has been said
+        if not to_citus:
+            to_citus.append(_is_citus(connection.dbapi_connection))
+        connection.info[_CITUS] = to_citus[0]
         wanted = _wanted()
-        _begin(connection.dbapi_connection, _said(wanted))
+        _begin(connection.dbapi_connection, _said(wanted, citus=to_citus[0]))
         connection.info[_KEY] = wanted
 
     def do_begin_twophase(connection: Connection, xid: Any) -> None:
@@ -79,7 +89,8 @@ def see_all(dialect: Dialect) -> None:
 
         def do_begin(connection: Any) -> None:
             if not autocommitted(connection.dbapi_connection):
-                _begin(connection.dbapi_connection, "SET LOCAL row_security = off")
+                citus = _is_citus(connection.dbapi_connection)
+                _begin(connection.dbapi_connection, f"{_TO_WORKERS if citus else ''}SET LOCAL row_security = off")
 
         dialect.do_begin = do_begin  # type: ignore[method-assign, assignment]
 
@@ -138,9 +149,10 @@ def _wanted() -> Bound:
     return access.tenant or "", ""
 
 
-def _said(bound: Bound) -> str:
+def _said(bound: Bound, *, citus: bool) -> str:
     tenant, sign_in = bound
-    return f"SET LOCAL {TENANT_SETTING} = {_literal(tenant)}; SET LOCAL {SIGN_IN_SETTING} = {_literal(sign_in)}"
+    said = f"SET LOCAL {TENANT_SETTING} = {_literal(tenant)}; SET LOCAL {SIGN_IN_SETTING} = {_literal(sign_in)}"
+    return _TO_WORKERS + said if citus else said
 
 
 def _literal(value: str) -> str:
@@ -155,7 +167,7 @@ def _literal(value: str) -> str:
 
 def _bind(connection: Connection, wanted: Bound) -> None:
     """In the open transaction: a message of its own."""
-    _send(connection.connection.dbapi_connection, _said(wanted))
+    _send(connection.connection.dbapi_connection, _said(wanted, citus=bool(connection.info.get(_CITUS))))
     connection.info[_KEY] = wanted
 
 
@@ -196,6 +208,23 @@ def _send(raw: Any, text: str) -> None:
             cursor.close()
 
 
+def _is_citus(raw: Any) -> bool:
+    """Whether the server knows Citus's setting. Asked outside of a transaction, where the driver is known here."""
+    driver = _driver(raw)
+    if _is_psycopg(driver):
+        found: list[Any] = []
+        _psycopg(raw, driver, _ASK_CITUS, found)
+        return bool(found[0].get_value(0, 0) == b"t")
+    if _is_asyncpg(driver):
+        return bool(await_only(bare(driver, "fetchval")(_ASK_CITUS)))
+    cursor = raw.cursor()
+    try:
+        cursor.execute(_ASK_CITUS)
+        return bool(cursor.fetchone()[0])
+    finally:
+        cursor.close()
+
+
 def _driver(raw: Any) -> Any:
     """The driver's connection within the adapter that makes an asynchronous one look synchronous."""
     return getattr(raw, "driver_connection", raw)
@@ -221,10 +250,11 @@ def _begin_of(driver: Any) -> str:
     return " ".join(words)
 
 
-def _psycopg(raw: Any, driver: Any, text: str) -> None:
-    """The driver begins with the first statement, unless the connection is in a transaction by then.
+def _psycopg(raw: Any, driver: Any, text: str, found: list[Any] | None = None) -> None:
+    """Send ``text``; what it finds goes into ``found``.
 
-    Its own `execute` would send BEGIN first and alone.
+    The driver begins with the first statement, unless the connection is in a transaction by then. Its own `execute`
+    would send BEGIN first and alone.
     """
     from psycopg import errors, generators
     from psycopg.pq import ExecStatus
@@ -234,6 +264,8 @@ def _psycopg(raw: Any, driver: Any, text: str) -> None:
         for result in (yield from generators.execute(driver.pgconn)):
             if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
                 raise errors.error_from_result(result)
+            if found is not None:
+                found.append(result)
 
     if driver.closed:
         raise errors.OperationalError("the connection is closed")
