@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Alias, MetaData, String, Table, and_, bindparam, select
@@ -11,7 +12,7 @@ from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import TableValuedAlias
 
 from ..access_policies.decision import ALL_ROWS
-from ..errors import RawSqlRefused, RowsLimited, SealedWriteRefused, TableShadowed
+from ..errors import RawSqlRefused, SealedWriteRefused, TableShadowed
 from .access import current
 from .column_types import IndexToken, Sibling
 from .compiler_state import SIGN_IN, Compiling
@@ -55,6 +56,16 @@ class _Wall(ColumnElement[Any]):
         self.target = target
         self.action = action
         self.protected = table
+
+
+class _Seen(ColumnElement[Any]):
+    """The row filters of ``protected``, for the row that an upsert has met."""
+
+    __visit_name__ = "amanah_seen"
+    inherit_cache = False
+
+    def __init__(self, protected: Protected) -> None:
+        self.protected = protected
 
 
 class Wall(Compiling):
@@ -236,6 +247,10 @@ class Wall(Compiling):
         # Who may change a row and not see it would learn of it by what a WHERE reaches: both, as in PostgreSQL.
         return " AND ".join([owned, *self._filtered(wall.protected, wall.action, "read", **kw)])
 
+    def visit_amanah_seen(self, seen: _Seen, **kw: Any) -> str:
+        """The condition of ON CONFLICT DO UPDATE; that the row is the tenant's is in its conflict target."""
+        return " AND ".join(self._filtered(seen.protected, "update", "read", **kw))
+
     def _written(self, statement: Any, action: str, visiting_cte: Any) -> tuple[Any, Protected | None]:
         """Note what an INSERT, UPDATE or DELETE touches; for the last two, add the wall."""
         target = statement.table
@@ -283,7 +298,7 @@ class Wall(Compiling):
                 self.amanah_shape.touch(protected, "update")
                 limits = self.amanah_shape.limits
                 if any(rows_of(limits, protected.resource, one) != ALL_ROWS for one in ("read", "update")):
-                    refuse(RowsLimited(resource=protected.resource, detail="an upsert"))
+                    insert_stmt = _updating_seen(insert_stmt, protected)
             names = set(self.column_keys or ()) | {getattr(c, "key", str(c)) for c in (insert_stmt._values or ())}  # noqa: SLF001
             self.amanah_shape.columns = _said(c for c in protected.table.columns if c.key in names)
         return super().visit_insert(insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw)
@@ -295,6 +310,15 @@ def _behind(statement: Any, wall: _Wall) -> Any:
     criteria = statement._where_criteria  # noqa: SLF001
     walled._where_criteria = (wall, *((Grouping(and_(*criteria)),) if criteria else ()))  # noqa: SLF001
     return walled
+
+
+def _updating_seen(statement: Any, protected: Protected) -> Any:
+    """The upsert ``statement``, which leaves a row as it is that may not be seen and changed, as an UPDATE does."""
+    limited_to = statement._generate()  # noqa: SLF001
+    clause = limited_to._post_values_clause = copy(statement._post_values_clause)  # noqa: SLF001
+    said = clause.update_whereclause
+    clause.update_whereclause = _Seen(protected) if said is None else and_(_Seen(protected), Grouping(said))
+    return limited_to
 
 
 def _said(columns: Iterable[Column[Any]]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from .access import Access, current, require
 from .binding import bind_dialect, demand_transaction, follow, forget
 from .compiler import GuardedCompiler, protect_dialect
 from .deciding import decide_once, decide_sign_in, for_sign_in, row_text, rows_of
-from .declared_sql import DeclaredSql, OpeningCursor, check_names, normal, report_of
+from .declared_sql import DeclaredSql, OpeningCursor, check_made_for, check_names, normal, report_of
 from .foreign_tables import by_declared_table
 from .keys import INTERNAL
 from .limited import check, limited
@@ -201,7 +201,8 @@ class Gate:
             return
         compiled = getattr(context, "compiled", None)
         if (report := report_of(compiled)) is not None:
-            report.decide(require(report.resource))
+            report.decide(access := require(report.resource))
+            check_made_for(compiled, report, access)
             return
         if isinstance(compiled, GuardedCompiler):
             shape = compiled.amanah_shape

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import DeclarationError
 from .declared_sql import DeclaredSql
 from .raw import STRING_RUNNERS
-from .sql_relations import relations
+from .sql_relations import definitions, relations
 from .sql_words import readings
 
 if TYPE_CHECKING:
@@ -64,15 +64,6 @@ def _words(name: str, body: str, dialect: str) -> Sequence[str]:
     return read[0].words
 
 
-def _defined_in(tokens: Sequence[str]) -> set[str]:
-    """At least the names of its common table expressions, in lower case."""
-    return {
-        tokens[i - 1].strip(_QUOTES).lower()
-        for i in range(1, len(tokens) - 1)
-        if tokens[i] == "as" and tokens[i + 1] in ("(", "not", "materialized")
-    } | {tokens[i - 1].strip(_QUOTES).lower() for i in range(1, len(tokens)) if tokens[i] == "("}
-
-
 def _count(tokens: Sequence[str], one: Field) -> int:
     """How often the column's name stands in the text, but for the names that results are given."""
     return sum(
@@ -92,7 +83,10 @@ def _tables(register: Register, name: str, tokens: Sequence[str], dialect: str) 
         if (before, token) in _STARS:
             _refuse(name, "it selects *; name the columns")
     found: dict[str, Protected] = {}
-    own = _defined_in(tokens)
+    own = {one.lower() for one in definitions(tokens, dialect)}
+    for one in sorted(own):  # SQLite asks it wherever the name stands, in a wall too
+        if register.by_name(one) is not None or register.leads_to(one):
+            _refuse(name, f"its WITH takes the name of the table {one!r:.60}")
     rows: dict[int, str] = {}
     for relation in relations(tokens, dialect):
         rows |= _names_of_rows(tokens, relation.behind)
@@ -100,8 +94,8 @@ def _tables(register: Register, name: str, tokens: Sequence[str], dialect: str) 
         if table is None:
             if not relation.own and ".".join(relation.parts).lower() not in register.shared:
                 _refuse(name, f"nobody declared the table {relation.name!r:.60}")
-        elif len(relation.parts) > 1 or table.name.lower() in own:
-            _refuse(name, f"the table {table.name} is named with a schema, or a second time by WITH")
+        elif len(relation.parts) > 1:
+            _refuse(name, f"the table {table.name} is named with a schema")
         else:
             found[table.name] = table
     _refuse_whole_rows(name, tokens, rows)

@@ -61,6 +61,13 @@ def relations(words: Sequence[str], dialect: str) -> Iterator[Relation]:
     return _Scan(words, dialect).run()
 
 
+def definitions(words: Sequence[str], dialect: str) -> set[str]:
+    """The names that the text gives to common table expressions of its own, wherever they can be asked."""
+    scan = _Scan(words, dialect)
+    list(scan.run())
+    return scan.names
+
+
 class _Scan:
     def __init__(self, words: Sequence[str], dialect: str) -> None:
         self._words = words
@@ -70,6 +77,7 @@ class _Scan:
         self._position = 0
         self._expected = False
         self._levels = [_Level()]
+        self.names: set[str] = set()
         self._bodies: dict[int, tuple[str, bool]] = {}
         """Where the body of a common table expression opens: its name, and whether it knows itself."""
 
@@ -196,6 +204,7 @@ class _Scan:
         if self._at(step) != "(":
             return False
         self._bodies[self._position + step] = _bare(name), recursive
+        self.names.add(_bare(name))
         return True
 
 
@@ -208,4 +217,4 @@ def _bare(word: str) -> str:
     return word[1:-1] if word[:1] in "\"'" else word
 
 
-__all__ = ["Relation", "relations"]
+__all__ = ["Relation", "definitions", "relations"]
