@@ -526,6 +526,14 @@ class TenantCrossed(Refusal):
     remedy = N_("Write rows of your own organisation only.")
 
 
+class ReferenceCrossed(TenantCrossed):
+    """A foreign key set to a row of another tenant, or to one that is nowhere: the two are not told apart."""
+
+    code = "reference-crossed"
+    why = N_("It would make a row of {resource} refer to a row that your organisation does not have.")
+    remedy = N_("Refer to rows of your own organisation only, and add those first.")
+
+
 class HandoffForged(Refusal):
     """A hand-over that this installation did not make for the tenant that it names, or that was changed on the way."""
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.sql.elements import ColumnClause, Null
 from sqlalchemy.sql.selectable import AliasedReturnsRows
 
-from ..errors import AmanahError, TenantCrossed
+from ..errors import AmanahError, ReferenceCrossed
 from .compiler_state import SIGN_IN, plain_of
 from .fields import key_text
 from .keys import INTERNAL
@@ -87,7 +87,7 @@ def demand_inserted(
 ) -> None:
     """What the new ``rows`` refer to is the access's tenant's. ``expressions``: columns whose value is SQL.
 
-    ``sure``: each of the rows will be there, so that others of them may refer to it. Raises `TenantCrossed`.
+    ``sure``: each of the rows will be there, so that others of them may refer to it. Raises `ReferenceCrossed`.
     """
     for reference in table.references:
         columns = [table.table.c[name] for name in reference.columns]
@@ -123,7 +123,7 @@ def demand_set(
     """What an UPDATE lets rows of ``table`` refer to is the access's tenant's.
 
     ``rows``: for each set of parameters, the values by column; ``given``: as they stand in ``values()``, SQL and all.
-    Raises `TenantCrossed`.
+    Raises `ReferenceCrossed`.
     """
     for reference in table.references:
         wanted = []
@@ -136,7 +136,7 @@ def demand_set(
                     _check_expression(table, reference, table.table.c[name], given.get(name))
                 continue
             if len(said) < len(reference.columns):  # the other part is the row's own, and unknown
-                refuse(TenantCrossed(resource=table.resource))
+                refuse(ReferenceCrossed(resource=table.resource))
             wanted.append(tuple(said))
         _demand(connection, access, table, reference, access.tenant, wanted, set())
 
@@ -171,7 +171,7 @@ def _demand(
         for found in connection.execute(statement.where(_are(keys, some)), execution_options=_OURS):
             asked.pop(_spelled(table, keys, found), None)
     if asked:
-        refuse(TenantCrossed(resource=table.resource))
+        refuse(ReferenceCrossed(resource=table.resource))
 
 
 def _are(keys: list[Column[Any]], values: list[tuple[Any, ...]]) -> ColumnElement[bool]:
@@ -196,7 +196,7 @@ def _spelled(table: Protected, keys: Iterable[Column[Any]], values: Iterable[Any
     try:
         return tuple(_text(key, value) for key, value in zip(keys, values, strict=True))
     except AmanahError:
-        refuse(TenantCrossed(resource=table.resource))
+        refuse(ReferenceCrossed(resource=table.resource))
 
 
 def _text(key: Column[Any], value: Any) -> str:
@@ -205,7 +205,7 @@ def _text(key: Column[Any], value: Any) -> str:
     What the database might round to another row's key is refused.
     """
     if isinstance(key.type, Integer) and not isinstance(value, int | str):
-        refuse(TenantCrossed(resource=str(key.table)))
+        refuse(ReferenceCrossed(resource=str(key.table)))
     return key_text(key, value) if key.type.python_type in _KINDS else str(value)
 
 
@@ -213,10 +213,10 @@ def _check_expression(table: Protected, reference: Reference, column: Column[Any
     """SQL that can only give a key that the wall let through: the parent's key column itself, or NULL.
 
     Alone, as a scalar subquery, or the very column that is set; of a key of several columns none, since they could be
-    of several rows. Raises `TenantCrossed` for anything else.
+    of several rows. Raises `ReferenceCrossed` for anything else.
     """
     if len(reference.columns) > 1:
-        refuse(TenantCrossed(resource=table.resource))
+        refuse(ReferenceCrossed(resource=table.resource))
     if hasattr(candidate, "__clause_element__"):
         candidate = candidate.__clause_element__()
     candidate = plain_of(candidate)
@@ -233,7 +233,7 @@ def _check_expression(table: Protected, reference: Reference, column: Column[Any
         name = str(getattr(source, "name", "")).lower()
         if (name, candidate.name) in ((reference.parent.name.lower(), key), (table.name.lower(), column.name)):
             return
-    refuse(TenantCrossed(resource=table.resource))
+    refuse(ReferenceCrossed(resource=table.resource))
 
 
 __all__ = ["Reference", "demand_inserted", "demand_set", "find_references"]
