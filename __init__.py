@@ -5,7 +5,7 @@ role- and purpose-based access, sealed columns, walls between tenants and a trai
 module lists every public name and nothing else.
 """
 
-from .adoption.autogenerate import include_object, render_item
+from .adoption.autogenerate import compare_walls, include_object, render_item
 from .encryption.coordinates import Coordinate, Point
 from .errors import AmanahError
 from .guard import Guard
@@ -41,6 +41,7 @@ __all__ = [
     "SessionCookie",
     "Settings",
     "callback",
+    "compare_walls",
     "current_access",
     "declare",
     "guessed",

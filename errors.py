@@ -587,6 +587,14 @@ class TenantCrossed(Refusal):
     remedy = N_("Write rows of your own organisation only.")
 
 
+class ReferenceCrossed(TenantCrossed):
+    """A foreign key set to a row of another tenant, or to one that is nowhere: the two are not told apart."""
+
+    code = "reference-crossed"
+    why = N_("It would make a row of {resource} refer to a row that your organisation does not have.")
+    remedy = N_("Refer to rows of your own organisation only, and add those first.")
+
+
 class HandoffForged(Refusal):
     """A hand-over that this installation did not make for the tenant that it names, or that was changed on the way."""
 
@@ -818,6 +826,14 @@ class RawSqlRefused(StatementRefused):
     code = "raw-sql-refused"
     why = N_("It is raw SQL that names {name}, which is protected.")
     remedy = N_("Write it with SQLAlchemy's select(), insert(), update() or delete().")
+
+
+class RawSqlUnclosed(RawSqlRefused):
+    """A piece of raw SQL inside a statement that would take what is written behind it for a part of itself."""
+
+    code = "raw-sql-unclosed"
+    why = N_("It holds a piece of raw SQL that leaves a quote, a comment or a parenthesis open, or ends a statement.")
+    remedy = N_("Close in each piece what it opens, and leave out -- and ; in it.")
 
 
 class SealedUseRefused(StatementRefused):

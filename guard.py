@@ -285,7 +285,7 @@ class Guard:
         ``columns``: result column → ``table.column`` for each personal column that the report shows. All other raw SQL
         on a protected table stays refused. Raises `DeclarationError` for a text that cannot be walled.
         """
-        report = read_report(self.register, name, sql, columns or {})
+        report = read_report(self.register, name, sql, columns or {}, self.engine.dialect.name)
         if self.register.reports.setdefault(normal(sql), report) is not report:
             raise DeclarationError(detail=f"the report {name} is declared twice")
 

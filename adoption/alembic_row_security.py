@@ -6,7 +6,7 @@ PostgreSQL they do nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from alembic.autogenerate import renderers
 from alembic.operations import MigrateOperation, Operations
@@ -14,12 +14,21 @@ from alembic.operations import MigrateOperation, Operations
 from ..errors import ConfigurationError
 from ..middleware.row_security import SIGN_IN_POLICY, TENANT_POLICY, RowSecurity
 from .alembic_rendering import IMPORT, call
+from .autogenerate import INDEXES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from alembic.autogenerate.api import AutogenContext
+    from sqlalchemy import Dialect
     from sqlalchemy.types import TypeEngine
+
+_LEADING: Final = (
+    "SELECT 1 FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid "
+    "AND a.attnum = i.indkey[0] WHERE i.indrelid = to_regclass('{table}') AND a.attname = '{column}' "
+    "AND i.indpred IS NULL"
+)
+"""Whether an index begins with the column."""
 
 
 @Operations.register_operation("enable_row_security")
@@ -27,10 +36,12 @@ if TYPE_CHECKING:
 class RowSecurityStep(MigrateOperation):
     """The wall in front of one table, or the way back from it."""
 
-    def __init__(self, wall: RowSecurity, *, back: bool = False) -> None:
+    def __init__(self, wall: RowSecurity, *, back: bool = False, before: RowSecurity | None = None) -> None:
+        """``before``: the wall that is there now, to which the way back leads."""
         self.wall = wall
         self.table = wall.table
         self.back = back
+        self.before = before
 
     @classmethod
     def enable_row_security(
@@ -46,6 +57,9 @@ class RowSecurityStep(MigrateOperation):
         schema: str | None = None,
     ) -> None:
         """PostgreSQL shows and takes rows of the transaction's tenant only, also to the table's owner.
+
+        Where no index begins with the tenant's column one is made, ``ix_amanah_<table>``, which keeps writers out
+        meanwhile; make one with CONCURRENTLY before, where the table is large.
 
         Args:
             operations: Alembic's.
@@ -80,6 +94,8 @@ class RowSecurityStep(MigrateOperation):
 
     def reverse(self) -> RowSecurityStep:
         """The way back from it."""
+        if self.before is not None:
+            return RowSecurityStep(self.before, before=self.wall)
         return RowSecurityStep(self.wall, back=not self.back)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
@@ -134,6 +150,8 @@ def row_security_step(operations: Operations, step: RowSecurityStep) -> None:
     if dialect.name != "postgresql":
         return
     name = step.wall.name(dialect)
+    for index in _indexes(step.wall, dialect, back=step.back):
+        operations.execute(index)
     for policy in (TENANT_POLICY, SIGN_IN_POLICY):
         operations.execute(f"DROP POLICY IF EXISTS {policy} ON {name}")
     if step.back:
@@ -143,6 +161,22 @@ def row_security_step(operations: Operations, step: RowSecurityStep) -> None:
         words = condition.replace(":", "\\:")  # Alembic takes it for a text with parameters
         operations.execute(f"CREATE POLICY {policy} ON {name} USING ({words}) WITH CHECK ({words})")
     operations.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+
+
+def _indexes(wall: RowSecurity, dialect: Dialect, *, back: bool) -> Iterator[str]:
+    """An index that begins with the tenant's column of this very table, unless there is one; the way back drops it."""
+    if wall.tenant is None or wall.via:
+        return
+    quote = dialect.identifier_preparer.quote_identifier
+    index = f"{INDEXES}{wall.table}"[:63]
+    if back:
+        yield f"DROP INDEX IF EXISTS {'.'.join(map(quote, filter(None, [wall.schema, index])))}"
+        return
+    name = wall.name(dialect)
+    said, column = (value.replace("'", "''") for value in (name, wall.tenant))
+    there = _LEADING.format(table=said, column=column)
+    made = f"CREATE INDEX {quote(index)} ON {name} ({quote(wall.tenant)})"
+    yield f"DO $amanah$ BEGIN IF NOT EXISTS ({there}) THEN {made}; END IF; END $amanah$".replace(":", "\\:")
 
 
 __all__ = ["RowSecurityStep"]

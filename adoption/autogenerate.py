@@ -2,8 +2,9 @@
 
 In their env.py: ``context.configure(…, include_object=amanah.include_object, render_item=amanah.render_item)``.
 
-Left alone are Amanah's tables, and, of a column that is being sealed beside itself, the column, its siblings and the
-indexes over them: only the operations of `amanah revision` change these, because the triggers must change with them.
+Left alone are Amanah's tables, the indexes of the second wall, and, of a column that is being sealed beside itself, the
+column, its siblings and the indexes over them: only the operations of `amanah revision` change these, because the
+triggers must change with them.
 It makes no difference whether env.py imports the declarations. Where it does, the siblings are in the metadata; where
 it does not, they are known by what stands in the database: ``phone_sealed``, bytes, which no model names, beside
 ``phone``, which one does.
@@ -11,7 +12,7 @@ it does not, they are known by what stands in the database: ``phone_sealed``, by
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
 
 from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint
@@ -25,6 +26,11 @@ from ..migrations import OWN_TABLES
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
+
+    from ..guard import Guard
+
+INDEXES: Final = "ix_amanah_"
+"""So begin the names of indexes that our operations make, where there is none that begins with the tenant."""
 
 _counterparts: WeakKeyDictionary[Table, ref[Table]] = WeakKeyDictionary()
 """Model and database of a table that is compared: Alembic asks about the table before its columns."""
@@ -45,6 +51,8 @@ def include_object(thing: Any, name: str | None, type_: str, reflected: bool, co
     ours = _sealed_pairs(other, table) if reflected else _sealed_pairs(table, other)
     if isinstance(thing, Column):
         return thing.name not in ours
+    if isinstance(thing, Index) and reflected and str(thing.name).startswith(INDEXES):
+        return False
     if isinstance(thing, Index | UniqueConstraint):
         return not ours & {one.name for one in thing.columns}
     return True
@@ -63,6 +71,16 @@ def render_item(type_: str, thing: Any, context: AutogenContext) -> str | bool:
     if isinstance(thing, Personal) and thing.stored_plain and thing.inner is not None:
         return str(_repr_type(thing.inner, context))
     return str(_repr_type(LargeBinary(16) if isinstance(thing, IndexToken) else LargeBinary(), context))
+
+
+def compare_walls(guard: Guard) -> dict[str, Any]:
+    """For an application's own Alembic: ``context.configure(…, **amanah.compare_walls(guard))`` compares row security.
+
+    See `alembic_walls`.
+    """
+    from . import alembic_steps, alembic_walls  # noqa: F401 - by being imported; an application starts without Alembic
+
+    return {"amanah_walls": guard}
 
 
 def _sealed_pairs(model: Table | None, database: Table | None) -> set[str]:

@@ -1,8 +1,8 @@
 """From an identity to an access: tenant, standing, purpose, decision, in this order, and a refusal at the first no.
 
 1. Is the tenant known, what is its version now, and what time is it? One cheap question per request; what is remembered
-   of the tenant (roster, policy, keys) is used only if it is of that version, the policy if it is of this moment, too:
-   an access keeps the rules that were in force when it was let in. No other clock is asked.
+   of the tenant (roster, policy, keys) is used only if it is of that version, and the policy if it is of this moment;
+   no other clock is asked. An access keeps the rules that were in force when it was let in, unless it lasts (`again`).
 2. Is the tenant active?
 3. Is the actor an active member, with which roles at this moment? Somebody who was never a member may become one here
    (`first_sight`), which opens nothing. Roles that the application maps count instead of grants. An operator of the

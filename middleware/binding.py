@@ -8,7 +8,8 @@
    or under none.
 
 What is bound are two settings, which the policies of ``op.enable_row_security`` read. How they are said is `_said`
-alone: an engine that distributes PostgreSQL's tables by tenant needs another text there and nothing else.
+alone. Citus, which distributes PostgreSQL's tables by tenant, does not send a SET LOCAL to its workers unless a setting
+of its own says so: where a server knows that setting it is said first. It is asked once for each engine.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sqlalchemy.util import await_only
 from ..database import SIGN_IN_SETTING, TENANT_SETTING
 from ..errors import AutocommitRefused, InvalidInput
 from .access import current
+from .raw_driver import bare, clear, cleared_no_more
 from .shape import refuse
 
 if TYPE_CHECKING:
@@ -39,6 +41,11 @@ _UNKNOWN: Final[Bound] = ("?", "?")
 _KEY: Final = "amanah.bound"
 """Where, in what the pool keeps of a connection, it stands to whom its transaction is bound; None in AUTOCOMMIT."""
 
+_TO_WORKERS: Final = "SET LOCAL citus.propagate_set_commands = 'local'; "
+_ASK_CITUS: Final = "SELECT current_setting('citus.propagate_set_commands', true) IS NOT NULL"
+_CITUS: Final = "amanah.citus"
+"""Where, in what the pool keeps of a connection, it stands whether it leads to a coordinator of Citus."""
+
 _OF_SAVEPOINTS: Final = (RollbackToSavepointClause, ReleaseSavepointClause)
 _FORCED: Final = "SELECT relrowsecurity FROM pg_catalog.pg_class WHERE oid = to_regclass({name}) AND relrowsecurity"
 
@@ -48,14 +55,18 @@ def bind_dialect(dialect: Dialect) -> None:
     if dialect.name != "postgresql" or getattr(dialect.do_begin, "amanah", False):
         return
     in_two_phases = dialect.do_begin_twophase
+    to_citus: list[bool] = []
 
     def do_begin(connection: Any) -> None:
         if autocommitted(connection.dbapi_connection):
             connection.info[_KEY] = None
             return
         connection.info[_KEY] = _UNKNOWN  # until it has been said
+        if not to_citus:
+            to_citus.append(_is_citus(connection.dbapi_connection))
+        connection.info[_CITUS] = to_citus[0]
         wanted = _wanted()
-        _begin(connection.dbapi_connection, _said(wanted))
+        _begin(connection.dbapi_connection, _said(wanted, citus=to_citus[0]))
         connection.info[_KEY] = wanted
 
     def do_begin_twophase(connection: Connection, xid: Any) -> None:
@@ -78,7 +89,8 @@ def see_all(dialect: Dialect) -> None:
 
         def do_begin(connection: Any) -> None:
             if not autocommitted(connection.dbapi_connection):
-                _begin(connection.dbapi_connection, "SET LOCAL row_security = off")
+                citus = _is_citus(connection.dbapi_connection)
+                _begin(connection.dbapi_connection, f"{_TO_WORKERS if citus else ''}SET LOCAL row_security = off")
 
         dialect.do_begin = do_begin  # type: ignore[method-assign, assignment]
 
@@ -112,10 +124,12 @@ def demand_transaction(connection: Connection, tables: Iterable[Protected]) -> N
         quote = connection.dialect.identifier_preparer.quote
         name = "'" + ".".join(map(quote, filter(None, [table.table.schema, table.name]))).replace("'", "''") + "'"
         cursor = connection.connection.cursor()
+        clear(connection, cursor)
         try:
             cursor.execute(_FORCED.format(name=name))
             found = cursor.fetchone()
         finally:
+            cleared_no_more(connection)
             cursor.close()
         if found:
             refuse(AutocommitRefused())
@@ -135,9 +149,10 @@ def _wanted() -> Bound:
     return access.tenant or "", ""
 
 
-def _said(bound: Bound) -> str:
+def _said(bound: Bound, *, citus: bool) -> str:
     tenant, sign_in = bound
-    return f"SET LOCAL {TENANT_SETTING} = {_literal(tenant)}; SET LOCAL {SIGN_IN_SETTING} = {_literal(sign_in)}"
+    said = f"SET LOCAL {TENANT_SETTING} = {_literal(tenant)}; SET LOCAL {SIGN_IN_SETTING} = {_literal(sign_in)}"
+    return _TO_WORKERS + said if citus else said
 
 
 def _literal(value: str) -> str:
@@ -152,7 +167,7 @@ def _literal(value: str) -> str:
 
 def _bind(connection: Connection, wanted: Bound) -> None:
     """In the open transaction: a message of its own."""
-    _send(connection.connection.dbapi_connection, _said(wanted))
+    _send(connection.connection.dbapi_connection, _said(wanted, citus=bool(connection.info.get(_CITUS))))
     connection.info[_KEY] = wanted
 
 
@@ -182,7 +197,7 @@ def _send(raw: Any, text: str) -> None:
         _psycopg(raw, driver, text)
     elif _is_asyncpg(driver):
         try:
-            await_only(driver.execute(text))
+            await_only(bare(driver, "execute")(text))
         except Exception as error:  # noqa: BLE001 - SQLAlchemy's adapter makes of it what it makes of all of them
             raw._handle_exception(error)  # noqa: SLF001
     else:
@@ -191,6 +206,23 @@ def _send(raw: Any, text: str) -> None:
             cursor.execute(text)
         finally:
             cursor.close()
+
+
+def _is_citus(raw: Any) -> bool:
+    """Whether the server knows Citus's setting. Asked outside of a transaction, where the driver is known here."""
+    driver = _driver(raw)
+    if _is_psycopg(driver):
+        found: list[Any] = []
+        _psycopg(raw, driver, _ASK_CITUS, found)
+        return bool(found[0].get_value(0, 0) == b"t")
+    if _is_asyncpg(driver):
+        return bool(await_only(bare(driver, "fetchval")(_ASK_CITUS)))
+    cursor = raw.cursor()
+    try:
+        cursor.execute(_ASK_CITUS)
+        return bool(cursor.fetchone()[0])
+    finally:
+        cursor.close()
 
 
 def _driver(raw: Any) -> Any:
@@ -218,10 +250,11 @@ def _begin_of(driver: Any) -> str:
     return " ".join(words)
 
 
-def _psycopg(raw: Any, driver: Any, text: str) -> None:
-    """The driver begins with the first statement, unless the connection is in a transaction by then.
+def _psycopg(raw: Any, driver: Any, text: str, found: list[Any] | None = None) -> None:
+    """Send ``text``; what it finds goes into ``found``.
 
-    Its own `execute` would send BEGIN first and alone.
+    The driver begins with the first statement, unless the connection is in a transaction by then. Its own `execute`
+    would send BEGIN first and alone.
     """
     from psycopg import errors, generators
     from psycopg.pq import ExecStatus
@@ -231,6 +264,8 @@ def _psycopg(raw: Any, driver: Any, text: str) -> None:
         for result in (yield from generators.execute(driver.pgconn)):
             if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
                 raise errors.error_from_result(result)
+            if found is not None:
+                found.append(result)
 
     if driver.closed:
         raise errors.OperationalError("the connection is closed")
@@ -269,7 +304,7 @@ class _SaysMore:
         """As the connection's own; BEGIN says more."""
         if text.startswith("BEGIN"):
             text = f"{text.rstrip('; ')}; {self._more};"
-        return await self._real.execute(text, *arguments, **options)
+        return await bare(self._real, "execute")(text, *arguments, **options)
 
 
 __all__ = ["Bound", "bind_dialect", "demand_transaction", "follow", "forget", "see_all"]

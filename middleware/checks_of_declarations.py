@@ -158,6 +158,13 @@ CONSENT_WITHOUT_SUBJECT: Final = Check(
     N_("Purposes rest on consent ({purposes}), and they open no row of this table: nobody declared about whom it is."),
     N_('Declare it, declare("{subject}", subject=…), or silence this if none of these purposes needs the table.'),
 )
+KEY_WITHOUT_TENANT: Final = Check(
+    "AMN-D063",
+    "info",
+    "declarations",
+    N_("Its foreign key {key} to {parent} does not carry the tenant: each write of it asks whose row it leads to."),
+    N_("Use ({tenant}, {key}) as the foreign key when you next change this table."),
+)
 
 # -- one fixed tenant --------------------------------------------------------------------------------------------------
 

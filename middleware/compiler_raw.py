@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..errors import AmanahError, RawSqlRefused
+from ..errors import AmanahError, RawSqlRefused, RawSqlUnclosed
 from .compiler_state import Compiling
 from .declared_sql import DeclaredText
 from .raw import check_raw
 from .shape import refuse, rehearsing
+from .sql_words import readings
 
 
 class RawText(Compiling):
@@ -23,13 +24,13 @@ class RawText(Compiling):
         elif self.stack:
             self._check_fragment(textclause.text)
         else:
-            check_raw(self.register, textclause.text, fragment=False)
+            self._check_whole(textclause.text)
         return super().visit_textclause(textclause, *args, **kw)
 
     def visit_textual_select(self, taf: Any, *args: Any, **kw: Any) -> str:
         """``text(…).columns(…)``: raw SQL whatever its columns are said to be."""
         if not isinstance(taf.element, DeclaredText):
-            check_raw(self.register, taf.element.text, fragment=False)
+            self._check_whole(taf.element.text)
             return super().visit_textual_select(taf, *args, **kw)
         self._names_results = taf.column_args
         try:
@@ -50,18 +51,23 @@ class RawText(Compiling):
 
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> str:
         """``column.op("…")``: the operator is raw SQL."""
-        self._check_fragment(operator.opstring.replace("*", ""))
+        self._check_operator(operator)
         return super().visit_custom_op_binary(element, operator, **kw)
 
     def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> str:
         """An operator of one side, as above."""
-        self._check_fragment(operator.opstring.replace("*", ""))
+        self._check_operator(operator)
         return super().visit_custom_op_unary_operator(element, operator, **kw)
 
     def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> str:
         """An operator behind its side, as above."""
-        self._check_fragment(operator.opstring.replace("*", ""))
+        self._check_operator(operator)
         return super().visit_custom_op_unary_modifier(element, operator, **kw)
+
+    def _check_operator(self, operator: Any) -> None:
+        """A star in an operator is no star of a SELECT; in a sign of a comment it is one of a comment."""
+        self._check_closed(operator.opstring)
+        self._check_fragment(operator.opstring.replace("*", ""))
 
     def visit_extract(self, extract: Any, **kw: Any) -> str:
         """``EXTRACT(field FROM …)``: the field is one word."""
@@ -75,14 +81,24 @@ class RawText(Compiling):
         It is refused where the statement turns out to touch something enforced; naming a table is refused at once.
         """
         if not self.register.lenient:
-            check_raw(self.register, text, fragment=True)
+            check_raw(self.register, text, self.dialect.name, fragment=True)
             return
-        check_raw(self.register, text, fragment=False)
+        check_raw(self.register, text, self.dialect.name, fragment=False)
         try:
             with rehearsing():
-                check_raw(self.register, text, fragment=True)
+                check_raw(self.register, text, self.dialect.name, fragment=True)
         except AmanahError as doubt:
             self._doubts.append(doubt)
+
+    def _check_whole(self, text: str) -> None:
+        """A whole statement; inside another one it leaves nothing open."""
+        check_raw(self.register, text, self.dialect.name, fragment=False)
+        if self.stack:
+            self._check_closed(text)
+
+    def _check_closed(self, text: str) -> None:
+        if not self.register.empty and not all(one.closed for one in readings(text, self.dialect.name)):
+            refuse(RawSqlUnclosed())
 
     def _check_fragment(self, text: str) -> None:
         self._check_words(text)

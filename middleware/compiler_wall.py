@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Alias, MetaData, String, Table, bindparam, select
-from sqlalchemy.sql.elements import ColumnElement, _truncated_label
+from sqlalchemy import Alias, MetaData, String, Table, and_, bindparam, select
+from sqlalchemy.sql.elements import ColumnElement, Grouping, _truncated_label
 from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.sql.selectable import TableValuedAlias
 
@@ -63,6 +64,16 @@ class _Wall(ColumnElement[Any]):
         self.target = target
         self.action = action
         self.protected = table
+
+
+class _Seen(ColumnElement[Any]):
+    """The row filters of ``protected``, for the row that an upsert has met."""
+
+    __visit_name__ = "amanah_seen"
+    inherit_cache = False
+
+    def __init__(self, protected: Protected) -> None:
+        self.protected = protected
 
 
 class Wall(Compiling):
@@ -276,6 +287,10 @@ class Wall(Compiling):
         filtered = self._filtered(wall.protected, wall.action, "read", **kw)
         return " AND ".join([owned, *filtered, *self._consented(wall.protected, wall.target.name, **kw)])
 
+    def visit_amanah_seen(self, seen: _Seen, **kw: Any) -> str:
+        """The condition of ON CONFLICT DO UPDATE; that the row is the tenant's is in its conflict target."""
+        return " AND ".join(self._filtered(seen.protected, "update", "read", **kw))
+
     def _written(self, statement: Any, action: str, visiting_cte: Any) -> tuple[Any, Protected | None]:
         """Note what an INSERT, UPDATE or DELETE touches; for the last two, add the wall."""
         target = statement.table
@@ -295,7 +310,7 @@ class Wall(Compiling):
             self.amanah_shape.touch(protected, "read")
             self._note_named(statement._returning)  # noqa: SLF001
         if action != "create" and self._walled(protected):
-            statement = statement.where(_Wall(target, protected, action))
+            statement = _behind(statement, _Wall(target, protected, action))
         return statement, protected
 
     def visit_update(self, update_stmt: Any, visiting_cte: Any = None, **kw: Any) -> str:
@@ -322,11 +337,31 @@ class Wall(Compiling):
                 refuse(SealedWriteRefused(field=protected.name, detail="INSERT … SELECT"))
             if hasattr(insert_stmt._post_values_clause, "update_values_to_set"):  # noqa: SLF001
                 self.amanah_shape.touch(protected, "update")
-                if not meets_all(self.amanah_shape.limits, protected, "read", "update"):
+                limits = self.amanah_shape.limits
+                if limits.consent and protected.about_persons:
                     refuse(RowsLimited(resource=protected.resource, detail="an upsert"))
+                if not meets_all(limits, protected, "read", "update"):
+                    insert_stmt = _updating_seen(insert_stmt, protected)
             names = set(self.column_keys or ()) | {getattr(c, "key", str(c)) for c in (insert_stmt._values or ())}  # noqa: SLF001
             self.amanah_shape.columns = _said(c for c in protected.table.columns if c.key in names)
         return super().visit_insert(insert_stmt, visited_bindparam=visited_bindparam, visiting_cte=visiting_cte, **kw)
+
+
+def _behind(statement: Any, wall: _Wall) -> Any:
+    """``statement`` with the wall before its own criteria, which stand in parentheses: raw SQL may hold an OR."""
+    walled = statement._generate()  # noqa: SLF001
+    criteria = statement._where_criteria  # noqa: SLF001
+    walled._where_criteria = (wall, *((Grouping(and_(*criteria)),) if criteria else ()))  # noqa: SLF001
+    return walled
+
+
+def _updating_seen(statement: Any, protected: Protected) -> Any:
+    """The upsert ``statement``, which leaves a row as it is that may not be seen and changed, as an UPDATE does."""
+    limited_to = statement._generate()  # noqa: SLF001
+    clause = limited_to._post_values_clause = copy(statement._post_values_clause)  # noqa: SLF001
+    said = clause.update_whereclause
+    clause.update_whereclause = _Seen(protected) if said is None else and_(_Seen(protected), Grouping(said))
+    return limited_to
 
 
 def _said(columns: Iterable[Column[Any]]) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from .masks import MaskedColumn, instead, mask_for, standin_for
 from .owners import Owner, owner_of
 from .parents import parents_first
 from .personal import Personal
+from .references import find_references
 from .siblings import sealed_name
 from .subject_kinds import subject_kind
 
@@ -131,6 +132,7 @@ def build(
         declared = said.get(table.name, Declaration(table.name))
         _take_in(register, table, declared, owner_of(register, table, declared, parent, tenant_column, fixed_tenant))
     register.close()
+    find_references(register)
     return register
 
 

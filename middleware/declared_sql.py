@@ -5,7 +5,9 @@ reading it: which of its result columns is which personal column. From then on t
 executes it, runs like this:
 
 1. Each protected table that it names is put before it as a common table expression of the same name, which holds the
-   access's tenant's rows only and each sealed value together with where it belongs. The text meets that one instead.
+   access's tenant's rows only, of these the ones that its row filters let through, and each sealed value together with
+   where it belongs. The text meets that one instead. The values in a row filter stand in the text as they are, so
+   only plain ones do; and no table that a row filter asks is read by the report, whose own rows it would ask instead.
 2. The access must be allowed to read the tables, and to see the columns: a governed column that stands in the text but
    once, as a declared result, may be masked or withheld; one that stands there oftener chooses or shapes rows, so only
    who sees it in clear may run the report.
@@ -25,16 +27,17 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 from sqlalchemy.types import TypeDecorator
 
+from ..access_policies.decision import ALL_ROWS
 from ..audit.entries import What
 from ..encryption.remembered import Remembered
-from ..errors import AmanahError, FieldProbed, ReportRefused
+from ..errors import AmanahError, FieldProbed, ReportRefused, RowsLimited
 from .access import Access, Sight, require
-from .limited import demand_all
+from .limited import limited, meets_all, rows_of
 from .personal import cell_opener
 from .shape import demand_tenant, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Dialect, FromClause, Table
     from sqlalchemy.sql.selectable import TextualSelect
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 
 _REMEMBERED: Final = 200
 """Tenants whose walls around a report are kept as text."""
+_PLAIN: Final = re.compile(r"[\w.@+-]+", re.ASCII)
+"""Facts of an access that can stand in a text as they are, in any database and driver."""
 _PLACEHOLDER: Final = re.compile(r"%s|\?")
 
 
@@ -62,7 +67,7 @@ class DeclaredSql:
     often: frozenset[Field]
     register: Register
     _shadows: dict[int, Table] = field(default_factory=dict)
-    _walls: Remembered[tuple[int, str], str] = field(default_factory=lambda: Remembered(_REMEMBERED))
+    _walls: Remembered[tuple[object, ...], str] = field(default_factory=lambda: Remembered(_REMEMBERED))
 
     @property
     def resource(self) -> str:
@@ -75,7 +80,8 @@ class DeclaredSql:
             demand_tenant(access, self.tables)
             for table in self.tables:
                 access.demand(table.resource, "read")
-                demand_all(access, table, "read", detail=f"the declared report {self.name}")
+                if self._filtered(access, table):
+                    self._check_filters(access, table)
         except AmanahError as error:
             refuse(error)
         for one in self.often:
@@ -90,6 +96,31 @@ class DeclaredSql:
             if clear or masked:
                 access.notes.add(What(table.resource, "read", columns=clear, masked=masked))
 
+    def _filtered(self, access: Access, table: Protected) -> bool:
+        return not meets_all(access.limits, table, "read")
+
+    def _check_filters(self, access: Access, table: Protected) -> None:
+        """Raise `RowsLimited` where what limits the rows of ``table`` cannot be put into a text: a consent never is."""
+        consented = access.limits.consent and table.about_persons
+        asked = self.register.row_filters.asked_by(table.name)
+        above = {one.name for one in self._parents()}  # the wall of a child would ask the report's own rows
+        plain = all(_PLAIN.fullmatch(fact) for fact in (access.actor.id, access.tenant, access.purpose) if fact)
+        if consented or not plain or table.name in above or asked & {one.name.lower() for one in self.tables}:
+            refuse(RowsLimited(resource=table.resource, detail=f"the declared report {self.name}"))
+
+    def _parents(self) -> Iterator[Protected]:
+        for table in self.tables:
+            while table.via is not None:
+                table = table.via.parent  # noqa: PLW2901 - up the chain
+                yield table
+
+    def made_for(self, access: Access) -> tuple[object, ...]:
+        """All of an access that stands in the text: one that was made for another is not executed."""
+        limits = tuple(rows_of(access.limits, table.resource, "read") for table in self.tables)
+        if all(rows == ALL_ROWS for rows in limits):
+            return (access.tenant,)
+        return (access.tenant, limits, access.actor.id, access.purpose)
+
     def walled(self, dialect: Dialect, *, colons: str = ":", said: str | None = None) -> str:
         """Step 1, under the current access: the text behind its tables as this tenant has them.
 
@@ -100,20 +131,21 @@ class DeclaredSql:
         if said is not None:
             signs = iter(_PLACEHOLDER.findall(said))  # as many, or it would be another text
             body = _PLACEHOLDER.sub(lambda _: next(signs), body)
-        tenant = require(self.resource).tenant or ""
-        shadows = self._walls.get((id(dialect), tenant))
+        access = require(self.resource)
+        key = (id(dialect), *self.made_for(access))
+        shadows = self._walls.get(key)
         if shadows is None:
             shadows = ", ".join(
-                f"{dialect.identifier_preparer.quote(table.name)} AS ({self._shadow(table, dialect)})"
+                f"{dialect.identifier_preparer.quote(table.name)} AS ({self._shadow(table, dialect, access)})"
                 for table in self.tables
             )
-            self._walls.put((id(dialect), tenant), shadows)
+            self._walls.put(key, shadows)
         shadows = shadows.replace(":", colons)
         if body[:4].lower() == "with":
             return f"WITH {shadows},{body[4:]}"
         return f"WITH {shadows} {body}"
 
-    def _shadow(self, table: Protected, dialect: Dialect) -> str:
+    def _shadow(self, table: Protected, dialect: Dialect, access: Access) -> str:
         """The SELECT behind the name of ``table``. The tenant is written out: ids of tenants need no quoting."""
         source: FromClause = table.table
         if dialect.name == "sqlite":  # where a common table expression may not speak of itself: name the file's table
@@ -127,14 +159,17 @@ class DeclaredSql:
                 shown.append(_Verbatim(f"{quote(table.name)}.{quote(column.name)}").label(column.name))
             elif known is not None or table.column_named(column.name) is None:
                 shown.append(column)
-        compiled = select(*shown).select_from(source).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
-        return str(compiled)
+        statement = limited(select(*shown).select_from(source), access)
+        text = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+        if self._filtered(access, table) and ("%" in text or "\\" in text):  # which drivers read in their own way
+            refuse(RowsLimited(resource=table.resource, detail=f"the declared report {self.name}"))
+        return text
 
     def statement(self, original: TextClause, dialect: Dialect) -> TextualSelect:
         """``original`` walled and with typed results."""
         text = DeclaredText(self.walled(dialect, colons=r"\:"))
         text._bindparams = dict(original._bindparams)  # noqa: SLF001 - with the types that were given to them
-        text.report = self
+        text.report, text.made_for = self, self.made_for(require(self.resource))
         return text.columns(**{name: shown_as(self.register, one) for name, one in self.columns.items()})
 
 
@@ -143,6 +178,7 @@ class DeclaredText(TextClause):
 
     inherit_cache = True
     report: DeclaredSql
+    made_for: tuple[object, ...]
 
 
 def report_of(compiled: Any) -> DeclaredSql | None:
@@ -150,6 +186,14 @@ def report_of(compiled: Any) -> DeclaredSql | None:
     statement = getattr(compiled, "statement", None)
     text = getattr(statement, "element", statement)
     return text.report if isinstance(text, DeclaredText) else None
+
+
+def check_made_for(compiled: Any, report: DeclaredSql, access: Access) -> None:
+    """Refuse a text that was made for another access than this one: whose rows it shows stands in it. `RowsLimited`."""
+    statement = compiled.statement
+    text: DeclaredText = getattr(statement, "element", statement)
+    if text.made_for != report.made_for(access):
+        refuse(RowsLimited(resource=report.resource, detail="a statement that was compiled beforehand"))
 
 
 class _Verbatim(ColumnElement[Any]):

@@ -17,6 +17,7 @@ from .checks_of_declarations import (
     CONSENT_WITHOUT_SUBJECT,
     FREE_TEXT,
     GUESSED,
+    KEY_WITHOUT_TENANT,
     NO_SUBJECT,
     NOT_BOUND_TO_ROW,
     NOT_DISTRIBUTABLE,
@@ -156,6 +157,9 @@ def _protected(table: Protected) -> Iterator[Finding]:
     if root.tenant is not None and table.key[:1] != (root.tenant,):
         key = ", ".join(name for name in table.key if name != root.tenant)
         yield NOT_DISTRIBUTABLE(table.name, tenant=root.tenant, key=key)
+    for one in table.references:
+        tenant = table.tenant or table.belongs
+        yield KEY_WITHOUT_TENANT(table.name, key=", ".join(one.columns), parent=one.parent.name, tenant=tenant)
 
 
 # -- routes, purposes, guesses -----------------------------------------------------------------------------------------

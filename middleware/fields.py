@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .holds import Hold
     from .masks import Mask
     from .observing import Observing
+    from .references import Reference
     from .row_seals import SealedRows
     from .siblings import Step
     from .subjects import Who
@@ -194,6 +195,8 @@ class Protected:
     """A callback's owner is found by its rows, before a tenant is known."""
     sealed_rows: SealedRows | None = None
     """The seal of its rows."""
+    references: tuple[Reference, ...] = ()
+    """Its foreign keys that do not carry the tenant."""
     _last: Row | None = None
     _carried: tuple[str, ...] | None = None
     _layout: tuple[int, tuple[int, ...], int] | None = None

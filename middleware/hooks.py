@@ -29,12 +29,13 @@ from .access import Access, current, require
 from .binding import bind_dialect, demand_transaction, follow, forget
 from .compiler import GuardedCompiler, protect_dialect
 from .deciding import decide_once, decide_sign_in, for_sign_in, row_text, rows_of
-from .declared_sql import DeclaredSql, OpeningCursor, check_names, normal, report_of
+from .declared_sql import DeclaredSql, OpeningCursor, check_made_for, check_names, normal, report_of
 from .foreign_tables import by_declared_table
 from .keys import INTERNAL
 from .limited import check, limited
 from .pending import Pending
 from .raw import check_new_table, check_raw
+from .raw_driver import DriverGuard, clear, cleared_no_more
 from .sessions import OWNER, expect, let_go, own
 from .shape import demand_tenant, refuse
 from .slots import by_slot
@@ -58,6 +59,7 @@ class Gate:
         """``register`` says what is protected, ``staging`` takes the entries of what was written."""
         self._declared = register
         self._staging = staging
+        self._drivers = DriverGuard(lambda: self.register)
         self._pending: WeakKeyDictionary[Connection, Pending] = WeakKeyDictionary()
         self._counted: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
         self._reports: WeakKeyDictionary[Any, DeclaredSql] = WeakKeyDictionary()
@@ -70,6 +72,8 @@ class Gate:
         self._protect_dialect(engine.dialect)
         bind_dialect(engine.dialect)
         engine.hide_parameters = True
+        if engine.dialect.name == "postgresql":
+            event.listen(engine, "checkout", self._drivers.checkout)
         event.listen(engine, "before_execute", self.before_execute, retval=True)
         event.listen(engine, "before_cursor_execute", self.wall_report, retval=True)
         for name in (
@@ -118,6 +122,7 @@ class Gate:
 
     def handle_error(self, context: ExceptionContext) -> None:
         """An exception carries no parameters, and a refusal from inside SQLAlchemy is raised as itself."""
+        cleared_no_more(context.connection)
         wrapped = context.sqlalchemy_exception
         if wrapped is not None and hasattr(wrapped, "params"):
             wrapped.params = None
@@ -186,13 +191,18 @@ class Gate:
     ) -> None:
         """No decision, no statement. The transaction is the access's, whose statement it is."""
         follow(connection, context)
+        self._look(connection, text, context)
+        clear(connection, cursor)
+
+    def _look(self, connection: Connection, text: str, context: Any) -> None:
         if context is not None and context.execution_options.get("amanah_internal") is INTERNAL:
             return
         if context in self._reports:
             return
         compiled = getattr(context, "compiled", None)
         if (report := report_of(compiled)) is not None:
-            report.decide(require(report.resource))
+            report.decide(access := require(report.resource))
+            check_made_for(compiled, report, access)
             return
         if isinstance(compiled, GuardedCompiler):
             shape = compiled.amanah_shape
@@ -203,9 +213,9 @@ class Gate:
         if isinstance(statement, ExecutableDDLElement):
             check_new_table(self.register, statement, text)
             if isinstance(statement, DDL) or " select " in text.lower().replace("\n", " "):
-                check_raw(self.register, text, fragment=False)
+                check_raw(self.register, text, connection.dialect.name, fragment=False)
             return
-        check_raw(self.register, text, fragment=False)
+        check_raw(self.register, text, connection.dialect.name, fragment=False)
 
     def _decide(self, connection: Connection, shape: Shape, context: Any) -> None:
         """1. A living access. 2. Its kind. 3. Actions. 4. Columns. 5. A transaction for writes."""
@@ -267,6 +277,7 @@ class Gate:
         many: bool,  # noqa: FBT001
     ) -> None:
         """How many rows a change by criteria reached is known now, and whether one by key reached any."""
+        cleared_no_more(connection)
         if (driver_report := self._reports.pop(context, None)) is not None:
             context.cursor = OpeningCursor(cursor, driver_report, connection.dialect)
             return

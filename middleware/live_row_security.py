@@ -9,12 +9,12 @@ from sqlalchemy import inspect, text
 
 from .checks_of_installation import COMMANDS_HELD, POLICY_DIFFERS, ROWS_UNWALLED, TENANT_UNINDEXED
 from .live_keys import is_indexed
-from .row_security import row_security
+from .row_security import RowSecurity, row_security
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Dialect, Engine
 
     from .fields import Protected, Register
     from .finding import Finding
@@ -31,7 +31,9 @@ _CAST: Final = re.compile(r"::[a-z_][a-z_ ]*(?:\(\d+(?:,\s*\d+)?\))?|\bCAST\((.*
 _ALIAS: Final = re.compile(r"\s*\bAS \w+(?=\s*\))|\bAS\b")
 
 
-class _Policy(NamedTuple):
+class Policy(NamedTuple):
+    """One policy of a table, as PostgreSQL spells it."""
+
     name: str
     whole: bool
     """For every command and role, and permissive."""
@@ -74,27 +76,43 @@ def unwalled(register: Register, engine: Engine) -> list[str]:
     return [one.subject for one in findings if one.check in (ROWS_UNWALLED, POLICY_DIFFERS)]
 
 
+def found_policies(connection: Connection, name: str) -> tuple[bool, list[Policy]]:
+    """Whether row-level security is on and forced for the table ``name`` (quoted), and its policies."""
+    found = connection.execute(_TABLE, {"name": name}).one_or_none()
+    policies = [Policy(*row) for row in connection.execute(_POLICIES, {"name": name})]
+    return bool(found is not None and found[0]), policies
+
+
+def said_alike(wall: RowSecurity, dialect: Dialect, policies: list[Policy]) -> bool:
+    """Whether ``policies`` are those of ``wall`` and no others."""
+    return not _differing(wall, dialect, policies)
+
+
 def _wrong(connection: Connection, table: Protected, name: str) -> list[str]:
     """The names of policies that are missing, say something else, or that nobody asked for."""
-    wanted = row_security(table).policies(connection.dialect)
-    there = {one.name: one for one in (_Policy(*row) for row in connection.execute(_POLICIES, {"name": name}))}
+    return _differing(row_security(table), connection.dialect, found_policies(connection, name)[1])
+
+
+def _differing(wall: RowSecurity, dialect: Dialect, policies: list[Policy]) -> list[str]:
+    wanted = wall.policies(dialect)
+    there = {one.name: one for one in policies}
     wrong = wanted.keys() ^ there.keys()
     for policy, condition in wanted.items():
         found = there.get(policy)
-        said = _bare(condition, table)
+        said = _bare(condition, wall)
         if found is not None and not (
-            found.whole and said == _bare(found.using or "", table) == _bare(found.check or "", table)
+            found.whole and said == _bare(found.using or "", wall) == _bare(found.check or "", wall)
         ):
             wrong.add(policy)
     return sorted(wrong)
 
 
-def _bare(condition: str, table: Protected) -> str:
+def _bare(condition: str, wall: RowSecurity) -> str:
     """A condition without what PostgreSQL adds or drops when it spells it: casts, parentheses, aliases, the table."""
     bare = _CAST.sub(lambda cast: cast.group(1) or "", condition.replace('"', ""))
-    for prefix in filter(None, [table.name, table.table.schema]):
+    for prefix in filter(None, [wall.table, wall.schema]):
         bare = re.sub(rf"\b{re.escape(prefix)}\.", "", bare)
     return re.sub(r"[()\s]", "", _ALIAS.sub("", bare))
 
 
-__all__ = ["live_row_security", "unwalled"]
+__all__ = ["Policy", "found_policies", "live_row_security", "said_alike", "unwalled"]

@@ -111,6 +111,7 @@ class ObservingGate(Gate):
     ) -> None:
         """No decision, no statement, where something enforced is touched; then the rehearsal."""
         if context is not None and context.execution_options.get("amanah_internal") is INTERNAL:
+            super().before_cursor_execute(connection, cursor, text, parameters, context, many)
             return
         compiled = getattr(context, "compiled", None)
         if isinstance(compiled, GuardedCompiler):
@@ -127,9 +128,9 @@ class ObservingGate(Gate):
             statement = getattr(compiled, "statement", None)
             plain = isinstance(statement, ExecutableDDLElement) and not isinstance(statement, DDL)
             if not plain or " select " in text.lower().replace("\n", " "):
-                self._rehearsal.raw(text)
+                self._rehearsal.raw(text, connection.dialect.name)
         elif type(compiled.statement) is TextClause:
-            self._rehearsal.raw(compiled.statement.text)
+            self._rehearsal.raw(compiled.statement.text, connection.dialect.name)
         else:
             writes = compiled.isinsert or compiled.isupdate or compiled.isdelete
             self._rehearsal.compiled(compiled, autocommits=writes and autocommits(connection))

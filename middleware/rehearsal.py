@@ -167,12 +167,12 @@ class Rehearsal:
 
     # -- what the application wrote itself ----------------------------------------------------------------------------
 
-    def raw(self, text: str) -> None:
+    def raw(self, text: str, dialect: str) -> None:
         """Raw SQL, or DDL: what it names. A declared report is judged by the tables that it reads."""
         with self._aside():
             report = self._register.reports.get(normal(text)) if self._register.reports else None
             if report is None:
-                check_raw(self._register, text, fragment=False)
+                check_raw(self._register, text, dialect, fragment=False)
                 return
             access = require(report.resource)
             for table in report.tables:

@@ -7,11 +7,12 @@ A second factor is a word of `SECOND` beside another word, or ``mfa``, by which 
 One word alone is one factor, whichever it is.
 
 Invariant: to sign in with less never opens more. A role that does not count allows nothing, and denies as ever: what
-its rules deny, and the rows that they exclude, stay so.
+its rules deny, the rows that they exclude, and the strictest of their masks stay so.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..access_policies.decision import ALL_ROWS, Limits, Rows
@@ -51,12 +52,15 @@ def not_counting(roles: frozenset[str], bound: frozenset[str], snapshot: Snapsho
 def decide(
     snapshot: Snapshot, roles: frozenset[str], without: frozenset[str], question: tuple[str, str, str]
 ) -> Decision:
-    """The decision on (object, action, purpose) where the roles ``without`` do not count: yes if nobody denies it."""
+    """The decision on (object, action, purpose) where the roles ``without`` do not count.
+
+    Yes if nobody denies it; of what they let see masked, by the strictest mask of all.
+    """
     decision = snapshot.decide(roles, *question)
     if not decision.allow:
         return decision
     whole = snapshot.decide(roles | without, *question)
-    return decision if whole.allow else whole
+    return replace(decision, mask=whole.mask) if whole.allow else whole
 
 
 def limits(snapshot: Snapshot, roles: frozenset[str], without: frozenset[str], purpose: str | None) -> Limits:

@@ -10,6 +10,7 @@ from ..errors import SealedWriteRefused, SubjectErased, TenantCrossed
 from .fields import key_text
 from .keys import reserve
 from .parent_rows import demand_foreign_keys, demand_parents
+from .references import demand_inserted, demand_set
 from .row_seals import SEAL_COLUMN
 from .shape import refuse
 from .subjects import secrets_for
@@ -29,22 +30,26 @@ class Inserting:
         self.connection = connection
         self.table = table
         self.access = access
-        self.expressions: set[str] = set()
+        self.expressions: dict[str, Any] = {}
 
     def run(self, statement: Any, rows: Rows) -> tuple[Any, Rows]:
-        """1. Values into dictionaries. 2. Upsert, categories. 3. Tenant. 4. Key. 5. Seal values, and the rows."""
+        """1. Values into dictionaries. 2. Upsert, categories. 3. Tenant, what is referred to. 4. Key. 5. Seal."""
         statement, rows = self._values_to_rows(statement, rows)
         self._check_upsert(statement)
         self._check_categories(rows)
         rows = rows or [{}]
         self._tenants(rows)
+        if self.table.references:
+            sure = statement._post_values_clause is None and not statement._prefixes  # noqa: SLF001
+            demand_inserted(self.connection, self.access, self.table, rows, self.expressions, sure=sure)
+            self._check_references_set(statement)
         demand_foreign_keys(self.connection, self.table)
         if self.table.writes_sealed:
             known = not self.table.bound_to_row or self._keys(rows)
             for row, secret in zip(rows, self._secrets(rows, known=known), strict=True):
                 self._seal(row, secret, known=known)
             if self.table.sealed_rows is not None:
-                seal_new_rows(self.connection, self.table, self.access, rows, self.expressions)
+                seal_new_rows(self.connection, self.table, self.access, rows, set(self.expressions))
         return statement, rows
 
     def foresee(self, statement: Any, rows: Rows) -> None:
@@ -75,7 +80,7 @@ class Inserting:
             value = value_of(candidate)
             if value is EXPRESSION:
                 stay[given] = candidate
-                self.expressions.add(column.name)
+                self.expressions[column.name] = candidate
             else:
                 move[column.key] = value
         bare = statement._generate()  # noqa: SLF001
@@ -105,6 +110,16 @@ class Inserting:
             key = self.table.table.c[name].key
             if name in self.expressions or any(value_of(row.get(key)) is not None for row in rows):
                 refuse(self.access.withheld(field))
+
+    def _check_references_set(self, statement: Any) -> None:
+        """What DO UPDATE lets a row refer to; what the new row would have held was looked at."""
+        pairs = getattr(statement._post_values_clause, "update_values_to_set", ())  # noqa: SLF001
+        given = {
+            column_of(statement, self.table, one).name: value
+            for one, value in (pairs.items() if hasattr(pairs, "items") else pairs)
+        }
+        said = {name: value_of(value) for name, value in given.items() if not _is_new_rows_own(value, name)}
+        demand_set(self.connection, self.access, self.table, [said], given)
 
     def _tenants(self, rows: Rows) -> None:
         """The rows are of the access's tenant: by their column, by their parents, or like all rows."""
@@ -214,3 +229,9 @@ class Inserting:
                 row[column.key] = client_default(self.connection, column, row, default)
             if column.key in row:
                 store(self.access, field, key, row, secret)
+
+
+def _is_new_rows_own(value: Any, name: str) -> bool:
+    """``excluded.name``: what the row would have held that was to be inserted, which was looked at."""
+    table = getattr(value, "table", None)
+    return getattr(table, "name", None) == "excluded" and getattr(value, "name", None) == name

@@ -10,6 +10,7 @@ from ..errors import MaskedWrite, SealedWriteRefused, TenantCrossed
 from .access import Access, Sight
 from .fields import key_text
 from .parent_rows import demand_foreign_keys, demand_parents
+from .references import demand_set
 from .row_seals import SEAL_COLUMN
 from .row_secrets import RowSecrets
 from .shape import refuse
@@ -43,6 +44,8 @@ class Updating:
         set_names -= {n for n in where_names if n not in values}
         self.looked_at = {columns[key].name for key in set_names}
         self._check_key(set_names, values, rows)
+        if self.table.references:
+            self._check_references(statement, set_names, values, rows)
         personal = [f for f in self.table.fields.values() if columns[f.column].key in set_names]
         sealed = [name for name in self._sealed_with_the_row() if columns[name].key in set_names]
         if not personal and not sealed:
@@ -95,6 +98,18 @@ class Updating:
                 if self._only_emptied(name, values, rows):
                     continue
                 refuse(SealedWriteRefused(field=f"{self.table.name}.{name}", detail="it is part of what its row is"))
+
+    def _check_references(self, statement: Any, names: set[str], values: dict[str, Any], rows: Rows) -> None:
+        by_key = {column.key: column.name for column in self.table.table.c if column.key in names}
+        said = [
+            {by_key[key]: value_of(value) for key, value in {**values, **row}.items() if key in by_key}
+            for row in rows or [{}]
+        ]
+        given = {
+            column_of(statement, self.table, one).name: candidate
+            for one, candidate in (statement._values or {}).items()  # noqa: SLF001
+        }
+        demand_set(self.connection, self.access, self.table, said, given)
 
     def _values_to_rows(self, statement: Any, values: dict[str, Any], names: list[str], rows: Rows) -> tuple[Any, Rows]:
         """Move the values of these columns out of ``values()`` into the parameters; the others stay where they are."""

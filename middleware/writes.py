@@ -90,7 +90,8 @@ def delicate(table: Protected) -> frozenset[str]:
     """The columns that an UPDATE may set only after a look: whose row it is, what is personal, and the row's place."""
     place = (*table.key, table.subject) if table.writes_sealed or table.has_children else ()
     sealed = (*table.sealed_rows.columns, SEAL_COLUMN) if table.sealed_rows is not None else ()
-    return frozenset(name for name in (table.owner_column, *table.fields, *place, *sealed) if name is not None)
+    refers = (name for reference in table.references for name in reference.columns)
+    return frozenset(name for name in (table.owner_column, *table.fields, *place, *sealed, *refers) if name is not None)
 
 
 __all__ = ["Rows", "delicate", "foresee", "key_binds", "prepare", "target_of"]

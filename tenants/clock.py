@@ -2,7 +2,7 @@
 
 Many processes work on one database, and the clock of one of them may be wrong. So what begins and ends by itself, as
 grants do, is judged by the time that the database gives: on PostgreSQL the server's, on SQLite, which lives in the
-process, the machine's.
+process, the machine's (`database.time_of`).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -64,15 +65,15 @@ def test_a_setting_left_on_a_pooled_connection_does_not_count(second_wall: Any) 
         session.commit()
     poisoned = world.engine.raw_connection()
     raw = poisoned.dbapi_connection
-    raw.execute("SET amanah.tenant = 'b'")
-    raw.execute("SET amanah.sign_in = 'on'")
+    psycopg.Cursor(raw).execute("SET amanah.tenant = 'b'")
+    psycopg.Cursor(raw).execute("SET amanah.sign_in = 'on'")
     raw.commit()
     poisoned.close()
     for access, expected in ((True, ["a"]), (False, [])):
         with world.access() if access else nullcontext(), world.engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
             assert connection.connection.dbapi_connection is raw
-            cursor = connection.connection.cursor()
+            cursor = psycopg.Cursor(connection.connection.driver_connection)
             found = cursor.execute("SELECT DISTINCT tenant_id FROM customer").fetchall()
             assert [row[0] for row in found] == expected
             assert cursor.execute("SELECT * FROM account").fetchall() == []

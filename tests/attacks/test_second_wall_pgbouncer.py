@@ -7,6 +7,7 @@ import threading
 import uuid
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, insert, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -48,7 +49,7 @@ def test_two_tenants_in_turn_on_one_connection(second_wall: Any, pooled_url: str
         for number in range(ROUNDS):
             with second_wall.world.access(tenant), Session(engine) as session:
                 seen.update((tenant, one) for one in session.scalars(select(m.Customer.tenant_id)))
-                cursor = session.connection().connection.cursor()
+                cursor = psycopg.Cursor(session.connection().connection.driver_connection)
                 seen.update((tenant, row[0]) for row in cursor.execute("SELECT tenant_id FROM customer"))
                 backends.update(row[0] for row in cursor.execute("SELECT pg_backend_pid()"))
                 session.execute(insert(m.Tag).values(label=f"{tenant}{number}"))
@@ -109,9 +110,11 @@ def test_what_a_session_leaves_behind_reaches_others_but_not_the_guard(second_wa
         assert connection.execute(text("SELECT id FROM customer")).scalars().all() == ["tono"]
     guarded = protect(second_wall, create_engine(pooled_url, connect_args=options))
     with guarded.begin() as connection:
-        assert connection.connection.cursor().execute("SELECT id FROM customer").fetchall() == []
+        assert (
+            psycopg.Cursor(connection.connection.driver_connection).execute("SELECT id FROM customer").fetchall() == []
+        )
     with second_wall.world.access(), guarded.begin() as connection:
-        cursor = connection.connection.cursor()
+        cursor = psycopg.Cursor(connection.connection.driver_connection)
         assert cursor.execute("SELECT DISTINCT tenant_id FROM customer").fetchall() == [("a",)]
     for engine in (careless, next_one, guarded):
         engine.dispose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import func, select, text
 
@@ -48,7 +49,7 @@ def test_whoever_runs_sql_of_his_own_on_the_driver_says_whose_he_is(second_wall:
     and not code that means to go through.
     """  # noqa: D205
     with second_wall.world.session() as session:
-        cursor = session.connection().connection.cursor()
+        cursor = psycopg.Cursor(session.connection().connection.driver_connection)
         cursor.execute("SELECT set_config('amanah.tenant', 'b', true)")
         assert cursor.execute("SELECT id FROM customer").fetchall() == [("tono",)]
 
@@ -56,7 +57,9 @@ def test_whoever_runs_sql_of_his_own_on_the_driver_says_whose_he_is(second_wall:
 def test_it_ends_with_the_transaction(second_wall: Any) -> None:
     """What was said so does not reach who gets the connection next."""
     with second_wall.world.session() as session:
-        session.connection().connection.cursor().execute("SELECT set_config('amanah.tenant', 'b', false)")
+        psycopg.Cursor(session.connection().connection.driver_connection).execute(
+            "SELECT set_config('amanah.tenant', 'b', false)"
+        )
         session.commit()
-        cursor = session.connection().connection.cursor()
+        cursor = psycopg.Cursor(session.connection().connection.driver_connection)
         assert cursor.execute("SELECT DISTINCT tenant_id FROM customer").fetchall() == [("a",)]

@@ -164,3 +164,25 @@ async def test_a_websocket_is_told_so_before_it_opens(world):
         scope |= {"client": ("203.0.113.9", 1), "query_string": b""}
         await world.gate(page, ROUTES, identify=login)(scope, receive, send)
         assert sent[0].get("status", sent[0].get("reason")) == told
+
+
+def test_the_strictest_mask_holds_for_who_signs_in_with_less():
+    """What a role that does not count wants masked more strictly is not shown more openly without it."""
+    from amanah.access_policies.purposes import Purpose
+    from amanah.access_policies.rules import Rule
+    from amanah.access_policies.snapshot import Snapshot
+    from amanah.middleware.second_factor import decide
+
+    rules = [
+        Rule(1, "cashier", "customer.phone", "read_masked", "x", "allow"),
+        Rule(2, "barred", "customer.phone", "read_masked", "x", "allow", mask="dots"),
+    ]
+    parents = {"cashier": frozenset(), "barred": frozenset()}
+    fields = {"customer.phone": "user.contact.phone_number"}
+    purposes = [Purpose("x", "x", "contract", {}, "")]
+    snapshot = Snapshot("t", 1, parents, purposes, rules, fields, fits=lambda _field, _mask: True)
+    asked = ("customer.phone", "read_masked", "x")
+    whole = snapshot.decide(frozenset(parents), *asked)
+    found = decide(snapshot, frozenset({"cashier"}), frozenset({"barred"}), asked)
+    assert (found.allow, found.mask, found.rule) == (True, whole.mask, "r1")
+    assert found.mask != snapshot.decide(frozenset({"cashier"}), *asked).mask

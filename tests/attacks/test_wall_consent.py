@@ -180,7 +180,8 @@ def test_a_consent_that_has_ended_opens_nothing(stall: Any) -> None:
         session.commit()
         assert set(session.scalars(select(m.Customer.id))) == {"yes", "ads"}
         session.rollback()
-        stall.stored("UPDATE amanah_consent SET given_at = given_at + 60000000 WHERE subject = 'yes'")
+        later = int((now + timedelta(hours=1)).timestamp()) * 1_000_000
+        stall.stored(f"UPDATE amanah_consent SET given_at = {later} WHERE subject = 'yes'")
         assert session.scalars(select(m.Customer.id)).all() == ["ads"]
 
 

@@ -33,6 +33,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from amanah.audit.staging import Staging
 from amanah.errors import (
     AccessRequired,
+    DeclarationError,
     ForeignKeysUnchecked,
     MaskedWrite,
     RawSqlRefused,
@@ -454,6 +455,13 @@ def test_a_declared_report_stays_inside_too(shop: Any) -> None:
             for name, sql in reports.items():
                 assert session.execute(text(sql)).scalars().all() == goods, name
                 assert session.connection().exec_driver_sql(sql).scalars().all() == goods, name
+
+
+def test_no_report_puts_a_parent_of_its_own_before_the_wall(shop: Any) -> None:
+    """SQLite asks a common table expression wherever its name stands, in the wall's EXISTS, too."""
+    for mine in ("SELECT 20 AS id, 1 AS company_id", "SELECT id, 1 AS company_id FROM country"):
+        with pytest.raises(DeclarationError, match="takes the name of the table"):
+            shop.guard.declared_sql("mine", f'WITH "order" AS ({mine}) SELECT line.product FROM line')
 
 
 def test_a_key_that_is_used_again_inherits_nothing(shop: Any) -> None:

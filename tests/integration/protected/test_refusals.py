@@ -25,7 +25,7 @@ from iconix.seed import DEMO_CUSTOMER_ID, FOREIGN_CUSTOMER_ID, account_id
 PATH = f"/api/customers/{DEMO_CUSTOMER_ID}"
 CASHIER = "kasir@sinar-jaya"
 NEIGHBOUR = "pemilik@toko-sebelah"
-SERVED = "billing, support, compliance, fulfilment"
+SERVED = "billing, support, compliance, fulfilment, promotions"
 BODY = {"name": "Tidak Boleh Ada"}
 
 

@@ -174,7 +174,7 @@ def test_casbins_files_have_all_that_closes_categories_or_nothing(tmp_path):
         {"clerk": ()}, {}, (Purpose("p", "p", "contract", categories=("user.name",)),),
         (Rule(0, "clerk", "*", "read", "p"),),
     )  # fmt: skip
-    _, policy = casbin_files.write(tmp_path / "one", content, FIELDS)
+    _, policy = casbin_files.write(tmp_path / "one", content, FIELDS, 0)
     text = policy.read_text("utf-8")
     closing = [line for line in text.splitlines() if "role:any" in line]
     assert closing == [

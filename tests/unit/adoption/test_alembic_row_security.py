@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import psycopg
 import pytest
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
@@ -128,7 +129,7 @@ def test_a_migration_says_what_the_declarations_say(second_wall_via: Any) -> Non
 def test_the_plan_is_an_index_scan_that_asks_the_setting_once(second_wall: Any) -> None:
     """Not once a row: an InitPlan; and the key's index with the tenant in front is used."""
     with second_wall.world.session() as session:
-        cursor = session.connection().connection.cursor()
+        cursor = psycopg.Cursor(session.connection().connection.driver_connection)
         cursor.execute("SET LOCAL enable_seqscan = off")
         plan = "\n".join(
             row[0] for row in cursor.execute("EXPLAIN SELECT * FROM customer WHERE id = 'budi'").fetchall()

@@ -9,13 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from amanah.adoption.unused_grants import end_unused, unused_grants
-from amanah.audit.entries import Entry, new_event_id
+from amanah.audit.entries import Entry, What, new_event_id
 from amanah.errors import TrailTooShort
 from amanah.tenants.clock import now_us
 from amanah.tenants.duties import Duty
 from amanah.tenants.emergencies import Emergency
 from amanah.tenants.models import grant
 
+BILLING = "essential.service.payment_processing"
 DAY = 86_400_000_000
 
 
@@ -66,9 +67,11 @@ def test_what_somebody_of_the_same_id_does_elsewhere_is_no_use(old_books: Any) -
     """An operator or a tenant with the same name in it is somebody else."""
     with old_books.access("b", "viewer"), Session(old_books.engine) as session:
         session.execute(select(old_books.m.Customer.note)).all()
-    mine = {"actor": "viewer", "actor_kind": "operator", "roles": ("viewer",), "purpose": "x", "decision": None}
-    old_books.guard.writer.record(Entry(new_event_id(), now_us(), "a", new_event_id(), "access", **mine))
-    assert ("viewer", "viewer") in names(unused_grants(old_books.guard, "a", 90))
+    mine = {"actor": "viewer", "roles": ("viewer",), "purpose": BILLING, "what": (What("customer", "read"),)}
+    for kind, unused in (("operator", True), ("member", False)):
+        entry = Entry(new_event_id(), now_us(), "a", new_event_id(), "access", actor_kind=kind, **mine)
+        old_books.guard.writer.record(entry)
+        assert (("viewer", "viewer") in names(unused_grants(old_books.guard, "a", 90))) is unused
 
 
 def test_what_is_young_waits_or_denies_is_not_listed(old_books: Any) -> None:

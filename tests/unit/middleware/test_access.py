@@ -94,3 +94,34 @@ def test_what_opens_a_column_is_remembered_until_its_sight_or_keys_change(empty_
     assert not access.ways
     with pytest.raises(AccessClosed):
         access.way(field)
+
+
+def test_what_was_remembered_of_a_policy_goes_with_it():
+    """An access that lasts sees a column by the mask of today's rules, and not by one of yesterday's."""
+    from amanah.access_policies.purposes import Purpose
+    from amanah.access_policies.rules import Rule
+    from amanah.access_policies.snapshot import Snapshot
+
+    class Phone:
+        name, platform, sealed = "customer.phone", False, True
+
+        def mask(self):
+            """The column's own."""
+
+        def mask_by(self, name):
+            return name or self.mask
+
+    def policy(mask):
+        rule = Rule(1, "cashier", "customer.phone", "read_masked", "x", "allow", mask=mask)
+        fields = {"customer.phone": "user.contact.phone_number"}
+        purposes = [Purpose("x", "x", "contract", {}, "")]
+        parents = {"cashier": frozenset()}
+        return Snapshot("t", 1, parents, purposes, [rule], fields, fits=lambda _field, _mask: True)
+
+    phone = Phone()
+    access = Access(kind="request", roles=frozenset({"cashier"}), purpose="x", snapshot=policy("dots"))
+    assert (access.sight(phone), access.mask(phone)) == (Sight.MASKED, "dots")
+    access.policy_changed(policy(""))
+    assert (access.sight(phone), access.mask(phone)) == (Sight.MASKED, phone.mask)
+    access.policy_changed(None)
+    assert access.sight(phone) is Sight.WITHHELD

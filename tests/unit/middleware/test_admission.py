@@ -119,7 +119,7 @@ async def test_a_grant_ends_when_it_says(world, monkeypatch):
         await world.admission.admit(who("budi"), CUSTOMER, "billing")
 
 
-async def test_a_rule_begins_and_ends_when_it_says_and_an_open_access_keeps_its_rules(world):
+async def test_a_rule_begins_and_ends_when_it_says_and_an_open_access_keeps_its_rules(world, monkeypatch):
     """The next access is judged by its own moment; one that was let in goes on as it was, however long it lasts."""
     now = datetime.now(UTC)
     order = route("GET /orders", "order", "delete", ["fulfilment"])
@@ -134,14 +134,8 @@ async def test_a_rule_begins_and_ends_when_it_says_and_an_open_access_keeps_its_
             starts_at=now + timedelta(hours=1),
             ends_at=now + timedelta(hours=2),
         )
-    clock = [now]
-    admission = Admission(
-        keyring=world.keyring,
-        directory=world.directory,
-        policies=world.policies,
-        versions=world.versions,
-        clock=lambda: clock[0],
-    )
+    clock, admission = [now], world.admission
+    monkeypatch.setattr("amanah.tenants.version_sources.now_us", lambda: to_us(clock[0]))
     for hours, let_in in ((0, False), (1, True), (2, False), (1.5, True), (0.5, False)):
         clock[0] = now + timedelta(hours=hours)
         access, refusal = await admission.consider(who(), order, "fulfilment")

@@ -8,6 +8,7 @@ import threading
 from select import select as select_ready
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, insert, make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -16,7 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from amanah.audit.staging import Staging
 from amanah.errors import AutocommitRefused, InvalidInput
 from amanah.middleware.access import Access, open_access
+from amanah.middleware.binding import _said
 from amanah.middleware.hooks import Gate
+from amanah.middleware.raw_driver import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +31,7 @@ WHOSE = "SELECT current_setting('amanah.tenant', true), current_setting('amanah.
 
 def whose(connection: Any) -> tuple[str, str]:
     """What the database takes the transaction for."""
-    cursor = connection.connection.cursor()
+    cursor = psycopg.Cursor(connection.connection.driver_connection)
     cursor.execute(WHOSE)
     return tuple(cursor.fetchone())
 
@@ -88,7 +91,7 @@ def test_sign_in_meets_the_rows_of_the_tables_named_for_it(second_wall: Any, cus
     with world.signing_in():
         assert customers.execute(select(world.m.Account.tenant_id)).scalars().all() == ["b"]
         assert whose(customers) == ("", "on")
-        cursor = customers.connection.cursor()
+        cursor = psycopg.Cursor(customers.connection.driver_connection)
         assert cursor.execute("SELECT count(*) FROM customer").fetchone() == (0,)
         assert cursor.execute("SELECT count(*) FROM account").fetchone() == (1,)
 
@@ -205,7 +208,7 @@ def turns(second_wall: Any) -> Iterator[Turns]:
 
 
 def test_psycopg_binds_in_no_round_trip_of_its_own(second_wall: Any, turns: Turns) -> None:
-    """BEGIN, SELECT and ROLLBACK: three, protected or not."""
+    """BEGIN, SELECT and ROLLBACK: three, protected or not. The engine's first one asks what server this is."""
     counted: dict[bool, list[int]] = {False: [], True: []}
     for guarded, counts in counted.items():
         engine = create_engine(turns.url, connect_args={"sslmode": "disable", "gssencmode": "disable"})
@@ -218,7 +221,7 @@ def test_psycopg_binds_in_no_round_trip_of_its_own(second_wall: Any, turns: Turn
                 connection.rollback()
                 counts.append(turns.count)
         engine.dispose()
-    assert counted == {False: [3, 3, 3], True: [3, 3, 3]}
+    assert counted == {False: [3, 3, 3], True: [4, 3, 3]}
 
 
 @pytest.mark.anyio
@@ -259,14 +262,71 @@ async def test_asynchronous_drivers_are_bound(second_wall: Any, driver: str) -> 
             driver_connection: Any = raw.driver_connection
             if driver.endswith("asyncpg"):
                 async with driver_connection.transaction():
-                    found = await driver_connection.fetchval("SELECT count(*) FROM customer")
+                    found = await bare(driver_connection, "fetchval")("SELECT count(*) FROM customer")
             else:
                 async with driver_connection.transaction():
-                    found = (await (await driver_connection.execute("SELECT count(*) FROM customer")).fetchone())[0]
+                    cursor = await psycopg.AsyncCursor(driver_connection).execute("SELECT count(*) FROM customer")
+                    found = (await cursor.fetchone())[0]
             assert found == number
             async with session.begin_nested():
                 await session.execute(insert(m.Tag).values(label="new"))
             await session.commit()
     async with AsyncSession(engine) as session:
         assert (await session.execute(text("SHOW amanah.tenant"))).scalar() == ""
+    await engine.dispose()
+
+
+def _known_to_citus(second_wall: Any) -> None:
+    """A server that knows Citus's setting: PostgreSQL takes any name with a dot."""
+    name = make_url(second_wall.url).database
+    with second_wall.above.begin() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET citus.propagate_set_commands = 'none'")
+
+
+def test_a_transaction_on_plain_postgresql_says_nothing_to_workers(second_wall: Any, customers: Any) -> None:
+    """No word of Citus where there is none."""
+    with second_wall.world.access():
+        customers.execute(select(second_wall.world.m.Country.code))
+    found = psycopg.Cursor(customers.connection.driver_connection).execute(
+        "SELECT current_setting('citus.propagate_set_commands', true)"
+    )
+    assert found.fetchone() == (None,)
+
+
+def test_the_setting_of_citus_is_said_first(second_wall: Any) -> None:
+    """Without it the workers would not hear whose the transaction is: with BEGIN, bound anew, and for the commands."""
+    _known_to_citus(second_wall)
+    engine = create_engine(second_wall.url)
+    Gate(second_wall.world.guard.register, Staging(second_wall.world.guard.trail_engine)).protect(engine)
+    asked = "SELECT current_setting('citus.propagate_set_commands'), current_setting('amanah.tenant')"
+    with engine.connect() as connection:
+        connection.execute(select(second_wall.world.m.Country.code))
+        cursor = psycopg.Cursor(connection.connection.driver_connection)
+        assert cursor.execute(asked).fetchone() == ("local", "")
+        with second_wall.world.access():
+            connection.execute(select(second_wall.world.m.Customer.id))
+            assert cursor.execute(asked).fetchone() == ("local", "a")
+        connection.rollback()
+        assert cursor.execute("SELECT current_setting('citus.propagate_set_commands')").fetchone() == ("none",)
+    engine.dispose()
+    assert _said(("a", ""), citus=True).startswith(
+        "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL amanah."
+    )
+    assert "citus" not in _said(("a", ""), citus=False)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "postgresql+asyncpg"])
+async def test_asynchronous_drivers_say_it_too(second_wall: Any, driver: str) -> None:
+    """With BEGIN, which asyncpg says itself."""
+    _known_to_citus(second_wall)
+    m, guard = second_wall.world.m, second_wall.world.guard
+    engine = create_async_engine(make_url(second_wall.url).set(drivername=driver))
+    Gate(guard.register, Staging(guard.trail_engine)).protect(engine.sync_engine)
+    async with (
+        guard.access(tenant="a", actor="boss", purpose="billing", reason="test"),
+        AsyncSession(engine) as session,
+    ):
+        assert len((await session.scalars(select(m.Customer))).all()) == 2
+        assert (await session.execute(text("SHOW citus.propagate_set_commands"))).scalar() == "local"
     await engine.dispose()

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Integer,
     LargeBinary,
     MetaData,
@@ -291,6 +292,32 @@ def test_persons_who_cannot_be_asked_for_a_consent_are_found(basis, told):
     register = {"toko-a": [Purpose("marketing.communications.email", "promosi", basis)]}
     findings = found(metadata, *said, purposes=register)
     assert {key for key in findings if key[0] == "AMN-D062"} == told
+
+
+def test_a_foreign_key_without_the_tenant_is_remarked():
+    """One that carries it is not, nor one that leads to the tenant, to a shared table, or is the way to the parent."""
+    metadata = MetaData()
+    Table("buyer", metadata, Column("id", Integer, primary_key=True), Column("tenant_id", String(64)))
+    table("unit", "note", metadata=metadata, tenant=False)
+    Table(
+        "sale",
+        metadata,
+        Column("tenant_id", String(64), primary_key=True),
+        Column("id", Integer, primary_key=True),
+        Column("buyer_id", Integer, ForeignKey("buyer.id")),
+        Column("payer_id", Integer),
+        Column("unit_id", Integer, ForeignKey("unit.id")),
+        ForeignKeyConstraint(["tenant_id", "payer_id"], ["buyer.tenant_id", "buyer.id"]),
+    )
+    Table(
+        "line",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("buyer_id", Integer, ForeignKey("buyer.id")),
+    )
+    findings = found(metadata, *shared("unit"), declare("line", via="buyer_id"))
+    assert {key for key in findings if key[0] == "AMN-D063"} == {("AMN-D063", "sale")}
+    assert findings["AMN-D063", "sale"].facts["key"] == "buyer_id"
 
 
 def test_a_table_that_is_well_declared_has_no_finding():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import String, create_engine
+from sqlalchemy import String, create_engine, make_url
 
 from amanah.encryption.cipher import TenantCipher
 from amanah.encryption.keyring import Keyring
@@ -21,7 +22,7 @@ from amanah.testing.on_keys import FailingKeys, KeyServiceDown
 from amanah.testing.stage import Stage, telling
 from amanah.testing.target import SealedNames, sealed_in
 from amanah.testing.verdicts import KnownLimit, Leaked, NotApplicable, TooLittleData
-from tests import attack_world
+from tests import attack_world, second_wall_world, sql_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +81,39 @@ def test_each_attack_ends_as_the_reference_says_and_leaves_no_trace(database_url
     finally:
         stage.close()
         world.close()
+
+
+@pytest.mark.postgresql
+def test_it_runs_behind_the_second_wall(postgres_database: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application's role is held by row-level security; the kit's own way in is the one of the commands."""
+    made, _ = attack_world.build(postgres_database, tmp_path)
+    role = f"kit_{secrets.token_hex(6)}"
+    above = create_engine(postgres_database)
+    with above.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD '{role}' NOSUPERUSER NOBYPASSRLS")
+        for things in ("TABLES", "SEQUENCES"):
+            connection.exec_driver_sql(f"GRANT ALL ON ALL {things} IN SCHEMA public TO {role}")
+        second_wall_world.steps(connection, made.guard.register)
+    made.close()
+    url = make_url(postgres_database).set(username=role, password=role).render_as_string(hide_password=False)
+    monkeypatch.setenv("AMANAH_OWNER_URL", postgres_database)
+    held = sql_world.build(url, tmp_path, made=attack_world.models(), declared=attack_world.declared(), filled=True)
+    stage = Stage(attack_world.target(held))
+    try:
+        assert held.stored("SELECT * FROM patient") == []
+        ended = {
+            name: tuple(end_of(attack, stage, stage.field(column)) for column in COLUMNS)
+            for name, attack in ATTACKS.items()
+        }
+        assert ended == {name: ENDS.get(name, ELSE) for name in ATTACKS}
+        assert end_of(on_rows.edit_row, stage, stage.table("visit")) == "passes"
+    finally:
+        stage.close()
+        held.close()
+        with above.begin() as connection:
+            connection.exec_driver_sql(f"DROP OWNED BY {role}")
+            connection.exec_driver_sql(f"DROP ROLE {role}")
+        above.dispose()
 
 
 # -- walls taken away ----------------------------------------------------------------------------------------------
