@@ -31,6 +31,7 @@ Rows: TypeAlias = "list[tuple[bytes | None, ...]]"
 _NAME: Final = b"amanah"
 _BINARY: Final = 1
 _TEXT_OID: Final = 25
+_BYTEA_OID: Final = 17
 _BIGINT_OID: Final = 20
 _VALUES: Final = ("22", "23")
 
@@ -51,6 +52,11 @@ def text_array(values: Sequence[bytes]) -> bytes:
 def bigint_array(values: Iterable[int]) -> bytes:
     """A ``bigint[]`` parameter in PostgreSQL's binary format."""
     return _array(_BIGINT_OID, [value.to_bytes(8, "big", signed=True) for value in values])
+
+
+def bytea_array(values: Sequence[bytes]) -> bytes:
+    """A ``bytea[]`` parameter in PostgreSQL's binary format."""
+    return _array(_BYTEA_OID, values)
 
 
 def _array(oid: int, values: Sequence[bytes]) -> bytes:

@@ -5,23 +5,27 @@
 2. What is in the log already (same event, same bytes) is left out: the sequencer died between its commit and the
    deletion.
 3. The head is read; where it is behind what was published, nothing is appended (`TrailRolledBack`).
-4. Leaf hashes extend the tree; entries are inserted at the following positions.
+4. Leaf hashes extend the tree; entries are inserted at the following positions, with what they are found by.
 5. The head is moved on condition that nobody else moved it. Lease or not, only one sequencer can win.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from hashlib import sha256
+from json import loads
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from ..database import PLATFORM
 from ..errors import TrailDamaged, TrailRolledBack
-from .entries import Entry, decode
-from .models import entry, head
+from .entries import decode, now_us
+from .findings import rejected
+from .models import entry, head, term
+from .months import month_of, partition
+from .packing import pack
+from .tally import tallied
+from .terms import terms
 from .tree import Frontier, leaf_hash
 
 if TYPE_CHECKING:
@@ -29,13 +33,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from ..errors import AmanahError
+    from .entries import Entry
+    from .streams import Waiting
+
 FIRST_CHAIN: Final = bytes(32)
 """What stands before the first entry's chain."""
 
-Waiting: TypeAlias = "tuple[Entry, bytes]"
-_COLUMN: Final = 200
-_HEX_ID: Final = re.compile(r"[0-9a-f]{32}")
-_TENANT: Final = re.compile(r"[a-z0-9-]{1,64}")
+Encoded: TypeAlias = "tuple[Entry, bytes]"
+_LINK_BYTES: Final = 8
 
 
 class HeadMoved(Exception):
@@ -44,10 +50,12 @@ class HeadMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a tenant's tree stands."""
+    """Where a tenant's tree stands. ``number``: the tenant's within this trail; ``month``: of its last entry."""
 
+    number: int
     frontier: Frontier
     chain: bytes
+    month: int
 
     @classmethod
     def read(cls, connection: Connection, tenant: str) -> Head | None:
@@ -64,7 +72,29 @@ class Head:
             raise TrailDamaged(detail=f"the head of {tenant} is damaged") from None
         if frontier.root() != row.root:
             raise TrailDamaged(detail=f"the head of {tenant} is damaged")
-        return cls(frontier, row.chain)
+        return cls(row.number, frontier, row.chain, row.month)
+
+    @classmethod
+    def first(cls, connection: Connection, tenant: str, month: int) -> Head:
+        """The head of a tenant that has no entries, stored now.
+
+        Two that do so at once want the same number, or the same tenant: one of them fails.
+        """
+        number = (connection.scalar(select(func.max(head.c.number))) or 0) + 1
+        empty = cls(number, Frontier.empty(), FIRST_CHAIN, month)
+        connection.execute(head.insert().values(tenant_id=tenant, number=number, **empty.values()))
+        return empty
+
+    def values(self) -> dict[str, Any]:
+        """What is stored of it, besides its tenant and number."""
+        frontier = self.frontier
+        return {
+            "size": frontier.size,
+            "root": frontier.root(),
+            "frontier": frontier.encode(),
+            "chain": self.chain,
+            "month": self.month,
+        }
 
 
 def next_chain(chain: bytes, leaf: bytes) -> bytes:
@@ -72,120 +102,112 @@ def next_chain(chain: bytes, leaf: bytes) -> bytes:
     return sha256(chain + leaf).digest()
 
 
-def append(connection: Connection, rows: Iterable[Row[Any]], published: Callable[[str], int]) -> dict[str, int]:
-    """Append the staging ``rows`` of any tenants; the new size of each tenant's tree.
+def link_of(chain: bytes) -> int:
+    """What an entry keeps of the chain that ends with it: 8 bytes, for they prove nothing and only tell the place."""
+    return int.from_bytes(chain[:_LINK_BYTES], "big", signed=True)
 
-    ``published`` tells the size up to which a tenant's tree is known to have been. Raises `TrailRolledBack`,
-    `TrailDamaged` and `HeadMoved`; the caller then rolls back.
+
+def append(
+    connection: Connection,
+    rows: Iterable[Row[Any] | Waiting],
+    published: Callable[[str], int],
+    refused: dict[str, AmanahError],
+) -> tuple[dict[str, int], list[Row[Any] | Waiting]]:
+    """Append the waiting ``rows`` of any tenants: the new size of each tenant's tree, and the rows that were left.
+
+    ``published`` tells the size up to which a tenant's tree is known to have been. Tenants that must be left alone
+    are added to ``refused`` with the reason, `TrailRolledBack` or `TrailDamaged`. Raises `HeadMoved`; the caller then
+    rolls back.
     """
-    tenants: dict[str, list[Waiting]] = {}
-    for one, body in sorted(map(_entry, rows), key=lambda waiting: waiting[0].at):  # 1
-        tenants.setdefault(one.tenant, []).append((one, body))
-    # Always in the same order, or two sequencers could wait for each other's heads.
-    return {tenant: _append(connection, tenant, tenants[tenant], published(tenant)) for tenant in sorted(tenants)}
+    by_tenant: dict[str, list[tuple[Encoded, Row[Any] | Waiting]]] = {}
+    for row in rows:  # 1
+        encoded = _entry(row)
+        by_tenant.setdefault(encoded[0].tenant, []).append((encoded, row))
+    sizes: dict[str, int] = {}
+    left: list[Row[Any] | Waiting] = []
+    for tenant, items in sorted(by_tenant.items()):
+        try:
+            if tenant not in refused:
+                sizes[tenant] = _append_to(connection, tenant, [one for one, _ in items], published(tenant))
+                continue
+        except (TrailRolledBack, TrailDamaged) as error:  # before anything of this tenant was written
+            refused[tenant] = error
+        left.extend(row for _, row in items)
+    return sizes, left
 
 
-def _append(connection: Connection, tenant: str, entries: Sequence[Waiting], published: int) -> int:
-    stored = Head.read(connection, tenant)
-    frontier = stored.frontier if stored else Frontier.empty()
-    chain = stored.chain if stored else FIRST_CHAIN
-    old_size = frontier.size
-    if old_size < published:  # 3
+def _append_to(connection: Connection, tenant: str, entries: Sequence[Encoded], published: int) -> int:
+    now = Head.read(connection, tenant)  # 3
+    size = now.frontier.size if now else 0
+    if size < published:
         raise TrailRolledBack(tenant=tenant)
-    beyond = select(entry.c.position).where(entry.c.tenant_id == tenant, entry.c.position >= old_size).limit(1)
+    beyond = select(entry.c.position).where(entry.c.tenant_id == tenant, entry.c.position >= size).limit(1)
     if connection.execute(beyond).first():
-        if stored is None and Head.read(connection, tenant) is not None:
+        if now is None and Head.read(connection, tenant) is not None:
             raise HeadMoved  # a head that is not there cannot be locked: another one has just made the first entries
         raise TrailDamaged(detail=f"the trail of {tenant} holds entries that its head does not know")
-    known = {
-        (event_id, leaf)
-        for event_id, leaf in connection.execute(  # 2
-            select(entry.c.event_id, entry.c.leaf_hash).where(
-                entry.c.tenant_id == tenant, entry.c.event_id.in_([one.id for one, _ in entries])
-            )
-        )
-    }
-    values = []
+    month = max(now.month if now else 0, month_of(now_us()))
+    if now is None:
+        now = Head.first(connection, tenant, month)
+    known = _known(connection, tenant, [one.id for one, _ in entries]) if size else set()  # 2
+    chain, frontier = now.chain, now.frontier
+    values, placed = [], []
     for one, body in entries:  # 4
         leaf = leaf_hash(body)
         if (one.id, leaf) in known:
             continue
         known.add((one.id, leaf))
         chain = next_chain(chain, leaf)
-        values.append(_values(one, body, frontier.size, leaf, chain))
+        facts = loads(body)
+        placed.append((frontier.size, one.at, facts))
+        values.append(
+            {
+                "tenant_id": tenant,
+                "position": frontier.size,
+                "month": month,
+                "at": one.at,
+                "link": link_of(chain),
+                "event_id": one.id,
+                "leaf_hash": leaf,
+                "body": pack(body),
+                "terms": terms(facts),
+            }
+        )
         frontier.append(leaf)
     if values:
+        partition(connection, month)
         connection.execute(entry.insert(), values)
-        _move_head(connection, tenant, old_size if stored else None, frontier, chain)  # 5
+        if connection.dialect.name == "sqlite":
+            connection.execute(term.insert(), [_term(now.number, one, each) for one in values for each in one["terms"]])
+        tallied(connection, tenant, placed)
+        moved = connection.execute(  # 5
+            head.update()
+            .where(head.c.tenant_id == tenant, head.c.size == size)
+            .values(**Head(now.number, frontier, chain, month).values())
+        )
+        if moved.rowcount != 1:
+            raise HeadMoved
     return frontier.size
 
 
-def _values(one: Entry, body: bytes, position: int, leaf: bytes, chain: bytes) -> dict[str, Any]:
-    return {
-        "tenant_id": one.tenant,
-        "position": position,
-        **searchable(one),
-        "body": body.decode("ascii"),
-        "leaf_hash": leaf,
-        "chain": chain,
-    }
+def _known(connection: Connection, tenant: str, ids: Sequence[str]) -> set[tuple[str, bytes]]:
+    query = select(entry.c.event_id, entry.c.leaf_hash).where(entry.c.event_id.in_(ids), entry.c.tenant_id == tenant)
+    return {(event_id, leaf) for event_id, leaf in connection.execute(query)}
 
 
-def searchable(one: Entry) -> dict[str, Any]:
-    """The columns that repeat what the body says, so that the database can search."""
-    return {
-        "event_id": one.id,
-        "at": one.at,
-        "kind": one.kind,
-        "outcome": one.outcome,
-        "actor": column_text(one.actor),
-        "access": column_text(one.access),
-        "purpose": column_text(one.purpose),
-    }
+def _term(number: int, one: dict[str, Any], each: int) -> dict[str, int]:
+    return {"tenant": number, "term": each, "position": one["position"]}
 
 
-def column_text(text: str | None) -> str | None:
-    """What a text column and an index of any database can hold of ``text``; the body has the whole."""
-    return None if text is None else text[:_COLUMN].replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def _move_head(connection: Connection, tenant: str, old_size: int | None, frontier: Frontier, chain: bytes) -> None:
-    values = {"size": frontier.size, "root": frontier.root(), "frontier": frontier.encode(), "chain": chain}
-    if old_size is None:
-        connection.execute(head.insert().values(tenant_id=tenant, **values))
-        return
-    moved = connection.execute(
-        head.update().where(head.c.tenant_id == tenant, head.c.size == old_size).values(**values)
-    )
-    if moved.rowcount != 1:
-        raise HeadMoved
-
-
-def _entry(row: Row[Any]) -> Waiting:
+def _entry(row: Row[Any] | Waiting) -> Encoded:
     """The row's entry and its bytes, or an entry that tells what was found instead. SQLite's columns hold any type."""
     body = row.body if isinstance(row.body, bytes) else str(row.body).encode("utf-8", "surrogatepass")
-    event_id, tenant = str(row.event_id), str(row.tenant_id)
     try:
         one = decode(body)
     except TrailDamaged:
         pass
     else:
-        if (one.id, one.tenant, one.at) == (event_id, tenant, row.at):
+        if (one.id, one.tenant, one.at) == (row.event_id, row.tenant_id, row.at):
             return one, body
-    found = Entry(
-        id=event_id if _HEX_ID.fullmatch(event_id) else _hash(event_id.encode("utf-8", "surrogatepass"))[:32],
-        at=row.at if isinstance(row.at, int) and 0 <= row.at < 1 << 63 else 0,
-        tenant=tenant if _TENANT.fullmatch(tenant) else PLATFORM,
-        access="",
-        kind="admin",
-        actor="sequencer",
-        actor_kind="service",
-        outcome="failed",
-        refusal=TrailDamaged.code,
-        detail={"act": "staging.rejected", "sha256": _hash(body), "bytes": len(body)},
-    )
+    found = rejected(row)
     return found, found.encode()
-
-
-def _hash(data: bytes) -> str:
-    return sha256(data).hexdigest()

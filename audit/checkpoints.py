@@ -1,8 +1,8 @@
 """Signed statements about a tree: C2SP tlog-checkpoint in a C2SP signed note, with Ed25519.
 
 A checkpoint is a text of at least three lines (origin, size in decimal, root in base64), an empty line and signature
-lines ``— name base64(key id || signature)``. The origin is the signer's name, a slash and the tenant, so that one
-tenant's checkpoint is not another's. Specifications: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
+lines ``— name base64(key id || signature)``. The origin of a checkpoint over the tree of heads is the signer's bare
+name; that of a single tenant's tree, as it is exported, the name, a slash and the tenant. Specifications: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
 
 Procedure of verification (`VerifierKey.open`, then `parse`):
 
@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ..errors import ConfigurationError, KeyFileMissing, KeyFileUnreadable, TrailDamaged
 from .tree import SIZE
@@ -40,6 +42,7 @@ _MARK: Final = "\N{EM DASH} "
 _NAME: Final = re.compile(r"[^\s+]+")
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _MINIMUM_LINES: Final = 3
+_EXTENSIONS: Final = re.compile(r"number (0|[1-9][0-9]{0,11})\ntime (0|[1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,16 @@ class Checkpoint:
         """The note's text, tlog-checkpoint's body."""
         lines = (self.origin, str(self.size), base64.b64encode(self.root).decode("ascii"), *self.extensions)
         return "".join(f"{line}\n" for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsCheckpoint:
+    """A checkpoint over the tree of heads: its number, when it was signed (µs), how many tenants, the tree's root."""
+
+    number: int
+    at: int
+    tenants: int
+    root: bytes
 
 
 def parse(text: str) -> Checkpoint:
@@ -133,8 +146,16 @@ class VerifierKey:
         return checkpoint
 
     def origin(self, tenant: str) -> str:
-        """The first line of the checkpoints of ``tenant``."""
+        """The first line of an exported checkpoint of ``tenant``."""
         return f"{self.name}/{tenant}"
+
+    def over_heads(self, note: str) -> HeadsCheckpoint:
+        """The verified checkpoint over the tree of heads in ``note``. Raises `TrailDamaged`."""
+        checkpoint = self.checkpoint(note, self.name)
+        found = _EXTENSIONS.fullmatch("\n".join(checkpoint.extensions))
+        if found is None:
+            raise TrailDamaged(detail="a checkpoint over the heads is malformed")
+        return HeadsCheckpoint(int(found[1]), int(found[2]), checkpoint.size, checkpoint.root)
 
 
 class SignerKey:
@@ -192,6 +213,11 @@ class SignerKey:
             raise KeyFileUnreadable(path=path, detail="the key does not belong to its hash")
         return signer
 
+    @property
+    def stream_key(self) -> bytes:
+        """32 bytes under which writers number what they make durable (`streams`); whoever signs knows it."""
+        return HKDF(SHA256(), _KEY_BYTES, None, b"amanah/trail-stream/1").derive(self._key.private_bytes_raw())
+
     def sign(self, text: str) -> str:
         """``text`` (ending in a newline) as a signed note."""
         signature = self._key.sign(_utf8(text))
@@ -199,8 +225,13 @@ class SignerKey:
         return f"{text}\n{_MARK}{self.verifier.name} {encoded}\n"
 
     def checkpoint(self, tenant: str, size: int, root: bytes) -> str:
-        """A signed checkpoint of the tenant's tree."""
+        """A signed checkpoint of the tenant's tree, for an export of it."""
         return self.sign(Checkpoint(self.verifier.origin(tenant), size, root).text())
+
+    def over_heads(self, checkpoint: HeadsCheckpoint) -> str:
+        """A signed checkpoint over the tree of heads. No tenant's origin is without a slash, as its is."""
+        extensions = (f"number {checkpoint.number}", f"time {checkpoint.at}")
+        return self.sign(Checkpoint(self.verifier.name, checkpoint.tenants, checkpoint.root, extensions).text())
 
 
 def _signature(line: str) -> tuple[str, bytes, bytes]:

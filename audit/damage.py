@@ -1,7 +1,7 @@
 """Naming what was done to a trail, from what is left of it.
 
-Each row carries its leaf hash and its chain (SHA-256 of the previous chain and the leaf hash), so a row that was
-moved or pushed along still says after which entry it stood. At the first wrong row, with the good chain up to there:
+Each row carries its leaf hash and a link, the first bytes of its chain (SHA-256 of the previous chain and the leaf hash),
+so a row that was moved or pushed along still says after which entry it stood. At the first wrong row, with the good chain up to there:
 
 - the entry that belongs here stands further on: *reordered*; or, if only this row has to be left out for all to follow
   again, *inserted*;
@@ -10,12 +10,16 @@ moved or pushed along still says after which entry it stood. At the first wrong 
 
 from __future__ import annotations
 
+from os import urandom
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
-from .append import next_chain
-from .models import checkpoint, entry, head
+from ..errors import TrailDamaged
+from .append import link_of, next_chain
+from .models import entry, head, signed_head, term
+from .packing import unpack
+from .report import Finding
 from .tree import leaf_hash
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from .report import Kind
 
 _PAGE: Final = 500
+_MIX: Final = (1 << 30) - 1  # sums of billions of them are exact in a double
 
 _DETAILS: Final[dict[Kind, str]] = {
     "edited": "the entry is not what was recorded",
@@ -49,7 +54,7 @@ def classify(
 def _kind(connection: Connection, tenant: str, position: int, chain: bytes, row: Row[Any], wrong: str) -> Kind:
     if wrong == "position" and row.position < position:
         return "inserted"
-    if next_chain(chain, row.leaf_hash) == row.chain and wrong != "position":
+    if link_of(next_chain(chain, row.leaf_hash)) == row.link and wrong != "position":
         # Place and hashes are right and only the content is not: was it exchanged with another entry's?
         return "reordered" if _stands_elsewhere(connection, tenant, row) else "edited"
     found = _where_it_went(connection, tenant, position, chain, row)
@@ -62,7 +67,7 @@ def _kind(connection: Connection, tenant: str, position: int, chain: bytes, row:
     count = connection.scalar(select(func.count()).select_from(entry).where(entry.c.tenant_id == tenant)) or 0
     expected = max(
         connection.scalar(select(head.c.size).where(head.c.tenant_id == tenant)) or 0,
-        connection.scalar(select(func.max(checkpoint.c.size)).where(checkpoint.c.tenant_id == tenant)) or 0,
+        connection.scalar(select(func.max(signed_head.c.size)).where(signed_head.c.tenant_id == tenant)) or 0,
     )
     if count == expected:
         return "edited"
@@ -70,7 +75,10 @@ def _kind(connection: Connection, tenant: str, position: int, chain: bytes, row:
 
 
 def _stands_elsewhere(connection: Connection, tenant: str, row: Row[Any]) -> bool:
-    leaf = leaf_hash(body_bytes(row))
+    try:
+        leaf = leaf_hash(body_of(row))
+    except TrailDamaged:
+        return False
     query = select(entry.c.position).where(
         entry.c.tenant_id == tenant, entry.c.leaf_hash == leaf, entry.c.position != row.position
     )
@@ -80,18 +88,18 @@ def _stands_elsewhere(connection: Connection, tenant: str, row: Row[Any]) -> boo
 def _where_it_went(connection: Connection, tenant: str, position: int, chain: bytes, row: Row[Any]) -> str | None:
     """Where the entry of ``position`` stands now: "next" (and all follows again), "elsewhere" or nowhere."""
     following = rows(connection, tenant, row.position)
-    if row.position > position and row.chain == next_chain(chain, row.leaf_hash):
+    if row.position > position and row.link == link_of(next_chain(chain, row.leaf_hash)):
         return "elsewhere"  # a gap, and the row behind it is the one that moved
     for other in following:
-        link = next_chain(chain, other.leaf_hash)
-        # Moved with its chain, or only its content was moved and the chains stayed where they were.
-        if link not in (other.chain, row.chain):
+        moved = next_chain(chain, other.leaf_hash)
+        # Moved with its link, or only its content was moved and the links stayed where they were.
+        if link_of(moved) not in (other.link, row.link):
             continue
-        if other.position == position + 1 and link == other.chain:
+        if other.position == position + 1 and link_of(moved) == other.link:
             behind = next(following, None)
             if behind is None:
                 return "next" if _too_many(connection, tenant, other.position + 1) else "elsewhere"
-            if next_chain(link, behind.leaf_hash) == behind.chain:
+            if link_of(next_chain(moved, behind.leaf_hash)) == behind.link:
                 return "next"
         return "elsewhere"
     return None
@@ -101,9 +109,9 @@ def _too_many(connection: Connection, tenant: str, count: int) -> bool:
     return count > (connection.scalar(select(head.c.size).where(head.c.tenant_id == tenant)) or 0)
 
 
-def body_bytes(row: Row[Any]) -> bytes:
-    """The bytes of a row's body, whatever SQLite holds there."""
-    return row.body if isinstance(row.body, bytes) else str(row.body).encode("utf-8", "surrogatepass")
+def body_of(row: Row[Any]) -> bytes:
+    """The canonical bytes of a row's body, whatever SQLite holds there. Raises `TrailDamaged` where there are none."""
+    return unpack(row.body if isinstance(row.body, bytes) else str(row.body).encode("utf-8", "surrogatepass"))
 
 
 def rows(connection: Connection, tenant: str, after: int | None = None) -> Iterator[Row[Any]]:
@@ -117,3 +125,37 @@ def rows(connection: Connection, tenant: str, after: int | None = None) -> Itera
         if len(page) < _PAGE:
             return
         after = page[-1].position
+
+
+def terms_hidden(connection: Connection, tenant: str) -> Finding | None:
+    """On SQLite, the first entry that the index of terms does not find by what it says, or finds by something else.
+
+    PostgreSQL keeps its index by itself. Sums over a mixture that nobody can foresee tell whether there is any.
+    """
+    if connection.dialect.name != "sqlite":
+        return None
+    number = connection.scalar(select(head.c.number).where(head.c.tenant_id == tenant))
+    seed = urandom(16)
+    connection.connection.driver_connection.create_function(  # type: ignore[union-attr]
+        "amanah_mix", 2, lambda position, one: hash((seed, position, one)) & _MIX
+    )
+    indexed = select(func.count(), func.total(func.amanah_mix(term.c.position, term.c.term))).where(
+        term.c.tenant == number
+    )
+    count, total = connection.execute(indexed).one()
+    for position, found in _terms(connection, tenant):
+        count -= len(found)
+        total -= sum(hash((seed, position, one)) & _MIX for one in found)
+    if not count and not total:
+        return None
+    for position, found in _terms(connection, tenant):
+        query = select(term.c.term).where(term.c.tenant == number, term.c.position == position)
+        if sorted(connection.scalars(query)) != found:
+            return Finding(tenant, "edited", position, position, None, "the entry is not found by what it says")
+    return Finding(tenant, "inserted", 0, 0, None, "the index of the entries finds what is not there")
+
+
+def _terms(connection: Connection, tenant: str) -> Iterator[tuple[int, list[int]]]:
+    query = select(entry.c.position, entry.c.terms).where(entry.c.tenant_id == tenant).order_by(entry.c.position)
+    for position, found in connection.execution_options(yield_per=_PAGE).execute(query):
+        yield position, found

@@ -6,16 +6,19 @@ decides who may read: the caller does, and records that it was read.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
-from json.encoder import encode_basestring_ascii as quote
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Integer, cast, select
 
-from .append import column_text
+from .damage import body_of
 from .entries import Entry, decode
-from .models import entry, queued
+from .models import entry, head, parked, queued
+from .models import term as index
 from .staging import staged
+from .terms import Facet, facts, term
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, Row, Select
 
 MAXIMUM: Final = 1000
+_HEX_ID: Final = re.compile(r"[0-9a-f]{32}")
+_FACETS: Final = get_args(Facet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +48,46 @@ class Filter:
     actor: str | None = None
     access: str | None = None
     purpose: str | None = None
+    refusal: str | None = None
+    route: str | None = None
+    rule: str | None = None
+    sign_in: str | None = None
+    token: str | None = None
+    resource: str | None = None
+    action: str | None = None
+    column: str | None = None
+    subject: str | None = None
+    row: str | None = None
     since: int | None = None
     until: int | None = None
-    resource: str | None = None
-    subject: str | None = None
-    token: str | None = None
+
+    def facts(self) -> list[tuple[Facet, str]]:
+        """What an entry must say."""
+        return [(facet, value) for facet in _FACETS if (value := getattr(self, facet)) is not None]
 
     def matches(self, one: Entry) -> bool:
-        """Whether the entry itself says so; the columns beside it are only there to find it fast."""
-        same = ("kind", "outcome", "actor", "access", "purpose")
-        return (
-            all(getattr(self, name) in (None, getattr(one, name)) for name in same)
-            and (self.since is None or one.at >= self.since)
-            and (self.until is None or one.at < self.until)
-            and (self.resource is None or any(what.resource == self.resource for what in one.what))
-            and (self.subject is None or any(self.subject in what.subjects for what in one.what))
-            and (self.token is None or self.token in one.tokens.values())
-        )
+        """Whether the entry itself says so; terms are only there to find it fast, and two facts may share one."""
+        if not ((self.since is None or one.at >= self.since) and (self.until is None or one.at < self.until)):
+            return False
+        wanted = self.facts()
+        return not wanted or set(wanted) <= set(facts(json.loads(one.encode())))
 
-    def narrow(self, query: Select[Any]) -> Select[Any]:
-        """``query`` with what the database can tell by its columns, or by a text that the body must hold."""
-        for name in ("kind", "outcome", "actor", "access", "purpose"):
-            value = getattr(self, name)
-            if value is not None:
-                query = query.where(entry.c[name] == column_text(value))
+    def narrow(self, query: Select[Any], tenant: str, dialect: str) -> Select[Any]:
+        """``query`` with what the database can tell."""
+        numbers = sorted({term(tenant, facet, value) for facet, value in self.facts()})
         if self.since is not None:
             query = query.where(entry.c.at >= self.since)
         if self.until is not None:
             query = query.where(entry.c.at < self.until)
-        for text in (self.resource, self.subject, self.token):
-            if text is not None:
-                query = query.where(entry.c.body.contains(quote(text), autoescape=True))
-        return query
+        if not numbers:
+            return query
+        if dialect == "postgresql":
+            return query.where(entry.c.terms.op("@>")(cast(numbers, ARRAY(Integer))))
+        mine = select(head.c.number).where(head.c.tenant_id == tenant).scalar_subquery()
+        places = (
+            select(index.c.position).where(index.c.tenant == mine, index.c.term == number) for number in numbers
+        )
+        return query.where(*(entry.c.position.in_(one) for one in places))
 
 
 def list_entries(
@@ -111,7 +124,8 @@ def _rows_backwards(engine: Engine, tenant: str, before: int | None, page: int, 
             query = select(entry.c.position, entry.c.body, entry.c.leaf_hash).where(entry.c.tenant_id == tenant)
             if before is not None:
                 query = query.where(entry.c.position < before)
-            rows = connection.execute(wanted.narrow(query).order_by(entry.c.position.desc()).limit(page)).all()
+            narrowed = wanted.narrow(query, tenant, engine.dialect.name)
+            rows = connection.execute(narrowed.order_by(entry.c.position.desc()).limit(page)).all()
             yield from rows
             if len(rows) < page:
                 return
@@ -126,7 +140,9 @@ def find(
     ``tenant`` restricts the search: a tenant's own people must not find another's entries. Raises `TrailDamaged` for an
     entry that cannot be read.
     """
-    places = [(engine, entry), (engine, queued)]
+    if not _HEX_ID.fullmatch(event_id):
+        return None
+    places = [(engine, entry), (engine, queued), (engine, parked)]
     if core_engine is not None:
         places.append((core_engine, staged))
     # The log again at last: the entry may have moved there while we looked where it was not any more.
@@ -142,8 +158,8 @@ def find(
 
 
 def _logged(row: Row[Any]) -> Logged:
-    body = decode(row.body.encode("utf-8", "surrogatepass"))
-    return Logged(body, getattr(row, "position", None), getattr(row, "leaf_hash", b""))
+    body = row.body.encode("utf-8", "surrogatepass") if hasattr(row, "number") else body_of(row)
+    return Logged(decode(body), getattr(row, "position", None), getattr(row, "leaf_hash", b""))
 
 
 def waiting(engine: Engine, tenant: str) -> Iterator[Entry]:

@@ -1,125 +1,224 @@
-"""Publishing: one signed checkpoint for each tenant whose tree has grown, and a heartbeat over all heads.
+"""Publishing: one signed checkpoint over the tree of all tenants' heads whenever one has grown, and a heartbeat.
 
-1. A head is signed only if it agrees with itself and is not behind what was published.
-2. The checkpoint is committed to the database first and written outside of it afterwards, so that the outside never
-   knows more than the database unless the database went back.
-3. The heartbeat is a checkpoint whose tree has one leaf per tenant (tenant, size, root; by tenant), with the time as an
-   extension line: it is signed also when nothing happened, so that silence can be told from an end.
+1. The *tree of heads* has one leaf per tenant (tenant, size, root; by tenant's id). A head enters it only if it agrees
+   with itself and is not behind what was published; of a tenant that is left alone its last published head stays.
+2. The checkpoint's note says how many tenants there are, the root of that tree, its number and the time. The changed
+   heads are stored beside it, each with its proof of inclusion, so that one tenant's trail can be proven without a
+   word about the others.
+3. It is committed to the database first and written outside of it afterwards, so that the outside never knows more
+   than the database unless the database went back.
+4. The heartbeat is the same note with the newest time: signed also when nothing happened, so that silence can be told
+   from an end.
+5. Whoever takes over first compares: the newest checkpoint must be the one that is known outside, and the stored heads
+   must have the root that was signed. Else somebody changed them, and nothing is signed on top of it.
 """
 
 from __future__ import annotations
 
-import base64
-from contextlib import suppress
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import and_, exists, func, select
 from sqlalchemy.exc import IntegrityError
 
-from ..errors import AmanahError, TrailDamaged, TrailRolledBack
+from ..errors import AmanahError, CheckpointsAway, TrailDamaged, TrailRolledBack
 from .append import Head
-from .checkpoints import Checkpoint
+from .checkpoints import HeadsCheckpoint
 from .entries import now_us
-from .models import checkpoint, head, heartbeat, turn
-from .tree import Frontier, leaf_hash
+from .heads import SignedHead, hashes, heads_tree, read_record, record
+from .models import checkpoint, head, heartbeat, signed_head, turn
+from .tree import EMPTY_ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sqlalchemy import Connection, Engine
 
     from .checkpoints import SignerKey
-    from .published import PublishedCheckpoints
+    from .outside import Outside
+
+log = logging.getLogger(__name__)
+
+_NEVER: Final = 1 << 63
 
 
 class Publisher:
     """Signs the heads in the trail database and writes them to ``outside`` too, where there is such a place."""
 
-    def __init__(self, engine: Engine, signer: SignerKey, outside: PublishedCheckpoints | None) -> None:
+    def __init__(self, engine: Engine, signer: SignerKey, outside: Outside | None) -> None:
         self._engine = engine
         self._signer = signer
         self._outside = outside
-        self._caught_up = outside is None
+        self.forget()
 
-    def publish(self, bound: Callable[[Connection, str], int], refused: dict[str, AmanahError]) -> int:
-        """Publish what changed and a heartbeat; the number of new checkpoints.
+    def forget(self) -> None:
+        """Another process may have published since: look again before the next time."""
+        self._ready = False
+        self._number = 0
+        self._heads: dict[str, tuple[int, bytes]] = {}
+        self._behind: set[str] = set()
+        self._root, self._tenants = EMPTY_ROOT, 0
+        self._written = 0
 
-        ``bound`` tells how far a tenant's tree was known to have grown. Tenants in ``refused`` are left out, those that
-        must not be signed are added to it.
+    def published(self, tenant: str) -> int:
+        """The size of the tenant's tree that was signed last, here or outside. After `take_over`.
+
+        A tree of which the outside knows more than the database is behind whatever it grows to: it grows differently.
         """
-        if self._outside and not self._caught_up:
-            self._catch_up(self._outside)
-        signed = self._sign(bound, refused)
-        for tenant, size, note in signed:
-            values = {"tenant_id": tenant, "size": size, "at": now_us(), "note": note}
-            try:
-                with turn(self._engine), self._engine.begin() as connection:
-                    connection.execute(checkpoint.insert(), values)
-            except IntegrityError:  # another process published the same head
-                continue
-            if self._outside:
-                self._caught_up = False  # until it is written: what the disk refuses now is made up for later
-                self._outside.append(tenant, note)
-                self._caught_up = True
-        self._beat()
-        return len(signed)
+        return _NEVER if tenant in self._behind else self._heads.get(tenant, (0, b""))[0]
 
-    def _sign(
-        self, bound: Callable[[Connection, str], int], refused: dict[str, AmanahError]
-    ) -> list[tuple[str, int, str]]:
-        published = exists().where(checkpoint.c.tenant_id == head.c.tenant_id, checkpoint.c.size == head.c.size)
-        signed = []
+    # -- taking over ---------------------------------------------------------------------------------------------------
+
+    def take_over(self) -> None:
+        """Learn what was published before, once, before anything is appended.
+
+        Raises `CheckpointsAway` where it cannot be compared with what is outside, and `TrailDamaged` where the database
+        contradicts what was signed.
+        """
+        if self._ready:
+            return
+        self.forget()
         with self._engine.connect() as connection:
-            changed = connection.scalars(select(head.c.tenant_id).where(~published).order_by(head.c.tenant_id)).all()
-            for tenant in changed:
+            newest = connection.execute(select(checkpoint).order_by(checkpoint.c.number.desc()).limit(1)).first()
+            if newest is not None:
+                self._believe(connection, newest.note)
+        self._compare(newest.note if newest else None)
+        self._ready = True
+
+    def _believe(self, connection: Connection, note: str) -> None:
+        """Take over the stored heads if they are those that ``note`` signs."""
+        signed = self._signer.verifier.over_heads(note)
+        self._heads = newest_heads(connection)
+        tree, _ = heads_tree(self._heads)
+        if (len(self._heads), tree.root()) != (signed.tenants, signed.root):
+            raise TrailDamaged(detail="the stored heads are not those of the newest checkpoint")
+        self._number, self._root, self._tenants = signed.number, signed.root, signed.tenants
+
+    def _compare(self, note: str | None) -> None:
+        """Look at what is known outside. Raises `TrailDamaged`."""
+        if self._outside is None:
+            return
+        newest, here = self._outside.newest(), self._number
+        for number, text in self._outside.read(max(here, 1)) if newest >= here else ():
+            there, heads = read_record(text)
+            if number == here:
+                if there != note:
+                    raise TrailDamaged(detail=f"checkpoint {number} is another one outside the database")
+                continue
+            for one in heads:  # the database is always the first to know: it went back
+                self._behind.add(one.tenant)
+                self._heads[one.tenant] = (one.size, one.root)
+        self._number = max(here, newest)
+        self._written = newest
+
+    # -- publishing ----------------------------------------------------------------------------------------------------
+
+    def publish(self, refused: dict[str, AmanahError]) -> int:
+        """Publish what changed and a heartbeat; how many heads had changed. After `take_over`.
+
+        Tenants in ``refused`` are left out, those that must not be signed are added to it.
+        """
+        changed = self._changed(refused)
+        if changed:
+            note = self._sign({**self._heads, **changed}, changed)
+            if note is None:  # another process was faster: it signed what there was
+                self.forget()
+                return 0
+        self._beat()
+        self._write_outside()
+        return len(changed)
+
+    def _changed(self, refused: dict[str, AmanahError]) -> dict[str, tuple[int, bytes]]:
+        published = exists().where(signed_head.c.tenant_id == head.c.tenant_id, signed_head.c.size == head.c.size)
+        changed = {}
+        with self._engine.connect() as connection:
+            names = connection.scalars(select(head.c.tenant_id).where(~published, head.c.size > 0)).all()
+            for tenant in names:
                 if tenant in refused:
                     continue
                 try:
-                    known = bound(connection, tenant)  # before the head, which may grow in between
                     now = Head.read(connection, tenant)
-                    if now is None:
-                        continue
                 except TrailDamaged as error:
                     refused[tenant] = error
                     continue
-                size = now.frontier.size
-                if size < known:
+                if now is None:
+                    continue
+                if now.frontier.size < self.published(tenant):
                     refused[tenant] = TrailRolledBack(tenant=tenant)
                     continue
-                signed.append((tenant, size, self._signer.checkpoint(tenant, size, now.frontier.root())))
-        return signed
+                changed[tenant] = (now.frontier.size, now.frontier.root())
+        return changed
 
-    def _catch_up(self, outside: PublishedCheckpoints) -> None:
-        """Write outside what a process committed and did not live to write."""
-        newest = select(checkpoint.c.tenant_id, func.max(checkpoint.c.size)).group_by(checkpoint.c.tenant_id)
-        with self._engine.connect() as connection:
-            for tenant, size in connection.execute(newest).all():
-                if outside.size(tenant) < size:
-                    note = connection.scalar(
-                        select(checkpoint.c.note).where(checkpoint.c.tenant_id == tenant, checkpoint.c.size == size)
-                    )
-                    outside.append(tenant, str(note))
-        self._caught_up = True
+    def _sign(self, heads: dict[str, tuple[int, bytes]], changed: dict[str, tuple[int, bytes]]) -> str | None:
+        tree, places = heads_tree(heads)
+        number, at = self._number + 1, now_us()
+        note = self._signer.over_heads(HeadsCheckpoint(number, at, len(heads), tree.root()))
+        rows = [
+            {
+                "tenant_id": tenant,
+                "size": size,
+                "root": root,
+                "number": number,
+                "place": places[tenant],
+                "proof": b"".join(tree.inclusion_proof(places[tenant])),
+            }
+            for tenant, (size, root) in sorted(changed.items())
+        ]
+        try:
+            with turn(self._engine), self._engine.begin() as connection:
+                connection.execute(checkpoint.insert(), {"number": number, "at": at, "note": note})
+                connection.execute(signed_head.insert(), rows)
+        except IntegrityError:
+            return None
+        self._number, self._heads, self._root, self._tenants = number, heads, tree.root(), len(heads)
+        return note
 
     def _beat(self) -> None:
-        heads = Frontier.empty()
-        with self._engine.connect() as connection:
-            query = select(head.c.tenant_id, head.c.size, head.c.root).order_by(head.c.tenant_id)
-            for row in connection.execution_options(yield_per=1000).execute(query):
-                heads.append(head_leaf(*row))
         now = now_us()
-        # The signer's bare name is the origin: no tenant's origin is without a slash.
-        text = Checkpoint(self._signer.verifier.name, heads.size, heads.root(), (f"time {now}",)).text()
-        note = self._signer.sign(text)
+        note = self._signer.over_heads(HeadsCheckpoint(self._number, now, self._tenants, self._root))
         values = {"at": now, "note": note}
-        with suppress(IntegrityError), turn(self._engine), self._engine.begin() as connection:
-            if not connection.execute(heartbeat.update().where(heartbeat.c.name == "heads").values(values)).rowcount:
-                # Another process may insert the very first one at the same moment: that one will do.
-                connection.execute(heartbeat.insert().values(name="heads", **values))
-        if self._outside:
-            self._outside.beat(note)
+        try:
+            with turn(self._engine), self._engine.begin() as connection:
+                if not connection.execute(
+                    heartbeat.update().where(heartbeat.c.name == "heads").values(values)
+                ).rowcount:
+                    connection.execute(heartbeat.insert().values(name="heads", **values))
+        except IntegrityError:  # another process inserted the very first one at the same moment: that one will do
+            return
+        if self._outside is not None:
+            try:
+                self._outside.beat(note)
+            except CheckpointsAway as away:
+                log.error("the heartbeat is not written outside: %s", away.code)  # noqa: TRY400 - no values in logs
+
+    def _write_outside(self) -> None:
+        """Write outside what is committed here and not there: also what a process before did not live to write."""
+        if self._outside is None or self._written >= self._number:
+            return
+        try:
+            with self._engine.connect() as connection:
+                missing = select(checkpoint.c.number, checkpoint.c.note).where(checkpoint.c.number > self._written)
+                for number, note in connection.execute(missing.order_by(checkpoint.c.number)).all():
+                    self._outside.write(number, record(note, stored_heads(connection, number)))
+                    self._written = number
+        except CheckpointsAway as away:
+            log.error("a checkpoint is not written outside: %s", away.code)  # noqa: TRY400 - no values in logs
 
 
-def head_leaf(tenant: str, size: int, root: bytes) -> bytes:
-    """The leaf hash of one tenant's head in the heartbeat's tree."""
-    return leaf_hash(f"{tenant}\n{size}\n{base64.b64encode(root).decode('ascii')}\n".encode())
+def stored_heads(connection: Connection, number: int) -> list[SignedHead]:
+    """The heads that changed with checkpoint ``number``, by tenant. Raises `TrailDamaged` for a proof that is none."""
+    query = select(signed_head).where(signed_head.c.number == number).order_by(signed_head.c.tenant_id)
+    return [
+        SignedHead(row.tenant_id, row.size, row.root, row.place, hashes(row.proof)) for row in connection.execute(query)
+    ]
+
+
+def newest_heads(connection: Connection) -> dict[str, tuple[int, bytes]]:
+    """Size and root by tenant, as they were signed last."""
+    last = (
+        select(signed_head.c.tenant_id, func.max(signed_head.c.size).label("size"))
+        .group_by(signed_head.c.tenant_id)
+        .subquery()
+    )
+    query = select(signed_head.c.tenant_id, signed_head.c.size, signed_head.c.root).join(
+        last, and_(signed_head.c.tenant_id == last.c.tenant_id, signed_head.c.size == last.c.size)
+    )
+    return {tenant: (size, root) for tenant, size, root in connection.execute(query)}

@@ -13,43 +13,44 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import ConfigurationError
-from ..postgresql import bigint_array, text_array
+from ..postgresql import bigint_array, bytea_array, text_array
+from .streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Engine
 
-Row: TypeAlias = "tuple[str, str, int, str]"
-"""event id, tenant id, at, body"""
+    from .streams import Numbered
 
+Row: TypeAlias = "tuple[str, str, int, str]"
+"""event id, tenant id, at, body; a stream adds its id, number and MAC"""
+
+_COLUMNS: Final = "INSERT INTO amanah_queued (event_id, tenant_id, at, body, stream, number, mac) "
+_AGAIN: Final = " ON CONFLICT (stream, number, mac) DO NOTHING"  # the same rows again, after an answer that never came
+_TYPES: Final = ("text", "text", "bigint", "text", "text", "bigint", "bytea")
 _SQL: Final = {
     # ON CONFLICT and not INSERT OR IGNORE: the latter also swallows rows that violate something else.
-    "sqlite": (
-        "INSERT INTO amanah_queued (event_id, tenant_id, at, body) "
-        "VALUES (?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
-    ),
-    "postgresql": (
-        "INSERT INTO amanah_queued (event_id, tenant_id, at, body) "
-        "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) ON CONFLICT (event_id) DO NOTHING"
-    ),
+    "sqlite": f"{_COLUMNS}VALUES (?, ?, ?, ?, ?, ?, ?){_AGAIN}",
+    "postgresql": f"{_COLUMNS}SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _TYPES)}){_AGAIN}",
 }
 LOOP_SQL: Final = (
-    b"INSERT INTO amanah_queued (event_id, tenant_id, at, body) "
-    b"SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) ON CONFLICT (event_id) DO NOTHING"
-)
+    f"{_COLUMNS}SELECT * FROM unnest({', '.join(f'${n}::{kind}[]' for n, kind in enumerate(_TYPES, 1))}){_AGAIN}"
+).encode()
 """The same for an event loop's own connection; `parameters` makes its parameters."""
 
 _ATTEMPTS: Final = 2
 
 
-def parameters(rows: Sequence[Row]) -> list[bytes]:
+def parameters(rows: Sequence[Numbered]) -> list[bytes]:
     """The parameters of `LOOP_SQL` in PostgreSQL's binary format."""
-    ids, tenants, times, bodies = zip(*rows, strict=True)
+    ids, tenants, times, bodies, streams, numbers, macs = zip(*rows, strict=True)
     return [
         *(text_array([text.encode() for text in column]) for column in (ids, tenants)),
         bigint_array(times),
-        text_array([body.encode() for body in bodies]),
+        *(text_array([text.encode() for text in column]) for column in (bodies, streams)),
+        bigint_array(numbers),
+        bytea_array(macs),
     ]
 
 
@@ -62,25 +63,34 @@ class Failure:
 
 
 class QueueTable:
-    """``amanah_queued`` on a connection of its own, opened when needed and opened anew after a failure."""
+    """``amanah_queued`` on a connection of its own, opened when needed and opened anew after a failure.
 
-    def __init__(self, engine: Engine) -> None:
+    ``key``: of the stream in which its rows are numbered (`SignerKey.stream_key`).
+    """
+
+    def __init__(self, engine: Engine, key: bytes) -> None:
         if engine.dialect.name not in _SQL:
             raise ConfigurationError(detail=f"the trail cannot live in a database of the kind {engine.dialect.name}")
         self._engine = engine
         self._sql = _SQL[engine.dialect.name]
         self._postgresql = engine.dialect.name == "postgresql"
         self._connection: Any = None
+        self._stream = Stream(key)
 
     def insert(self, rows: Sequence[Row]) -> Failure | None:
-        """Make ``rows`` durable, all or none. An event id that is there already is no failure."""
+        """Make ``rows`` durable, all or none."""
         # A connection that was idle may have died with a restart of the server; only a second failure counts.
+        numbered = self._stream.numbered(rows)
         failure = None
         for _ in range(_ATTEMPTS):
             was_open = self._connection is not None
-            failure = self._try(rows)
+            failure = self._try(numbered)
             if failure is None or not failure.away or not was_open:
                 break
+        if failure is None:
+            self._stream.written(len(rows))
+        elif failure.away:  # nobody knows whether they are there
+            self._stream.begin()
         return failure
 
     def drop(self) -> None:
@@ -90,7 +100,7 @@ class QueueTable:
             with contextlib.suppress(Exception):
                 connection.close()
 
-    def _try(self, rows: Sequence[Row]) -> Failure | None:
+    def _try(self, rows: Sequence[Numbered]) -> Failure | None:
         wrong_entry = (self._engine.dialect.loaded_dbapi.IntegrityError, self._engine.dialect.loaded_dbapi.DataError)
         try:
             connection = self._connection or self._open()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..errors import TrailDamaged
+
+if TYPE_CHECKING:
+    from .walk import Reached
 
 Kind: TypeAlias = Literal["edited", "deleted", "reordered", "inserted", "truncated", "rolled back", "forged"]
 """``forged``: a checkpoint or heartbeat whose signature or form is wrong."""
@@ -38,13 +41,20 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class TenantReport:
-    """One tenant's trail. ``signed``: how many entries the newest good checkpoint covers; no ``finding``: whole."""
+    """One tenant's trail; no ``finding``: whole.
+
+    ``checkpoints``: with how many signed heads it was compared; ``signed``: how many entries the newest of them covers.
+    ``told``: how many entries say that something was changed or deleted before it had a place. ``reached``: for the
+    next verification to go on from.
+    """
 
     tenant: str
     entries: int
     checkpoints: int
     signed: int
     finding: Finding | None
+    told: int = 0
+    reached: Reached | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,9 @@ class Report:
     heartbeat_at: int | None
     """When the sequencer last signed that it lives, µs since the epoch, UTC."""
     problem: Finding | None = None
-    """Something wrong that belongs to no single trail (the heartbeat)."""
+    """Something wrong that belongs to no single trail (a checkpoint over all of them, the heartbeat)."""
+    newest: int = 0
+    """The greatest number of a checkpoint that verified."""
 
     @property
     def entries(self) -> int:

@@ -20,36 +20,37 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, exists, select, tuple_
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from ..errors import AmanahError, TrailDamaged, TrailRolledBack
+from ..errors import AmanahError
+from . import receipts, streams
 from .append import HeadMoved, append
 from .entries import new_event_id, now_us
-from .models import checkpoint, lease, queued, turn
-from .published import PublishedCheckpoints
+from .models import lease, parked, queued, turn
 from .publisher import Publisher
 from .staging import staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from sqlalchemy import Connection, Engine, Row, Table
 
     from .checkpoints import SignerKey
+    from .outside import Outside
 
 log = logging.getLogger(__name__)
 
 _LEASE_US: Final = 15_000_000
 _POLL_SECONDS: Final = 0.5
+_STREAM_US: Final = 30 * 86_400_000_000
 
 
 class Sequencer:
     """Moves what waits in ``amanah_staged`` (core database) and ``amanah_queued`` (trail database) into the log.
 
-    ``checkpoints``: a folder outside the databases for the signed checkpoints. ``batch``: entries per transaction.
-    ``beat``: seconds between checkpoints.
+    ``outside``: where the signed checkpoints are kept besides. ``batch``: entries per transaction. ``beat``: seconds
+    between checkpoints.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Sequencer:
         trail_engine: Engine,
         signer: SignerKey,
         *,
-        checkpoints: Path | None = None,
+        outside: Outside | None = None,
         batch: int = 500,
         beat: float = 10.0,
     ) -> None:
@@ -66,8 +67,8 @@ class Sequencer:
         self._trail = trail_engine
         self._batch = batch
         self._beat = beat
-        self._published = PublishedCheckpoints(checkpoints) if checkpoints else None
-        self._publisher = Publisher(trail_engine, signer, self._published)
+        self._publisher = Publisher(trail_engine, signer, outside)
+        self._key = signer.stream_key
         self._name = new_event_id()
         self._until = 0
         self._next_beat = 0.0
@@ -78,31 +79,39 @@ class Sequencer:
     # -- one run -----------------------------------------------------------------------------------------------------
 
     def run_once(self) -> int:
-        """Move everything that waits, publish if it is time, and return how many rows left the staging tables.
+        """Move everything that waits, publish if it is time, and return how many rows got their place.
 
         Returns 0 when there is nothing to do or another process holds the lease. Raises `TrailRolledBack` or
-        `TrailDamaged` when a tenant had to be left alone (after the others), and SQLAlchemy's errors.
+        `TrailDamaged` when a tenant had to be left alone (after the others), `CheckpointsAway` when it cannot be told
+        whether the database went back, and SQLAlchemy's errors.
         """
         due = time.monotonic() >= self._next_beat
         if not due and not self._work():
             return 0
         if not self._take_lease():
             return 0
+        self._publisher.take_over()
         refused: dict[str, AmanahError] = {}
-        moved = self._move_all(self._trail, queued, refused) + self._move_all(self._core, staged, refused)
+        moved = self._move_all(self._trail, parked, refused) if due else 0
+        moved += self._move_queue(refused) + self._move_all(self._core, staged, refused)
         if due:
             self.publish(refused)
+        for tenant, error in refused.items():
+            log.critical("the trail of %s is not appended to: %s", tenant, error.code)
         for error in refused.values():
             raise error
         return moved
 
     def publish(self, refused: dict[str, AmanahError] | None = None) -> int:
-        """Sign and store the heads that changed, and a heartbeat; the number of new checkpoints.
+        """Sign and store the heads that changed, and a heartbeat; how many had changed.
 
         Tenants in ``refused`` are left out; those that must not be signed are added to it, or raised where it is None.
         """
         refusals = {} if refused is None else refused
-        count = self._publisher.publish(self._bound, refusals)
+        self._publisher.take_over()
+        count = self._publisher.publish(refusals)
+        with turn(self._trail), self._trail.begin() as connection:
+            streams.forget(connection, now_us() - _STREAM_US)
         self._next_beat = time.monotonic() + self._beat
         if refused is None:
             for error in refusals.values():
@@ -116,7 +125,37 @@ class Sequencer:
                     return True
         return False
 
+    def _move_queue(self, refused: dict[str, AmanahError]) -> int:
+        """Move what writers made durable: all of it leaves the queue, that of refused tenants to be parked."""
+        moved = 0
+        query = select(queued).order_by(queued.c.stream, queued.c.number).limit(self._batch)
+        while True:
+            with self._trail.connect() as connection:
+                rows = connection.execute(query).all()
+                taken = streams.take(connection, self._key, rows) if rows else None
+            if taken is None:
+                return moved
+            found = receipts.unmet(self._core, self._trail, taken.rows)
+            places = [(row.stream, row.number, row.mac) for row in rows]
+            try:
+                with turn(self._trail), self._trail.connect() as connection, _writing(connection):
+                    sizes, left = append(connection, [*taken.rows, *found], self._bound, refused)
+                    _park(connection, left)
+                    streams.keep(connection, taken.ends)
+                    connection.execute(
+                        delete(queued).where(tuple_(queued.c.stream, queued.c.number, queued.c.mac).in_(places))
+                    )
+            except (HeadMoved, IntegrityError):  # somebody else is at work, lease or not: look again in the next run
+                self._lose_lease()
+                return moved
+            self._seen.update(sizes)
+            moved += len(rows)
+            # A batch that is not full took all that waited; what has come since is the next run's, in one piece again.
+            if len(rows) < self._batch or not self._take_lease():
+                return moved
+
     def _move_all(self, source: Engine, table: Table, refused: dict[str, AmanahError]) -> int:
+        """Move what stands in ``table`` without a number; rows of refused tenants stay there."""
         moved = 0
         while True:
             # The names of refused tenants grow only where something is badly wrong, and then they are few.
@@ -127,45 +166,29 @@ class Sequencer:
                 return moved
             try:
                 moved += self._move(source, table, rows, refused)
-            except (HeadMoved, IntegrityError):  # somebody else is at work, lease or not: look again in the next run
-                self._until = 0
+            except (HeadMoved, IntegrityError):
+                self._lose_lease()
                 return moved
-            # A batch that is not full took all that waited; what has come since is the next run's, in one piece again.
             if len(rows) < self._batch or not self._take_lease():
                 return moved
 
     def _move(self, source: Engine, table: Table, rows: Sequence[Row[Any]], refused: dict[str, AmanahError]) -> int:
-        """Move ``rows``; where a tenant among them must be left alone, the tenants one by one."""
-        try:
-            return self._move_together(source, table, rows)
-        except (TrailRolledBack, TrailDamaged) as error:
-            by_tenant: dict[str, list[Row[Any]]] = {}
-            for row in rows:
-                by_tenant.setdefault(row.tenant_id, []).append(row)
-            if len(by_tenant) == 1:
-                tenant = rows[0].tenant_id
-                log.critical("the trail of %s is not appended to: %s", tenant, error.code)
-                refused[tenant] = error
-                return 0
-            return sum(self._move(source, table, part, refused) for part in by_tenant.values())
-
-    def _move_together(self, source: Engine, table: Table, rows: Sequence[Row[Any]]) -> int:
-        ids = [row.event_id for row in rows]
         with turn(self._trail), self._trail.connect() as connection, _writing(connection):
-            sizes = append(connection, rows, lambda tenant: self._bound(connection, tenant))
-            if source is self._trail:  # one database: one transaction
+            sizes, left = append(connection, rows, self._bound, refused)
+            stay = {row.event_id for row in left}
+            ids = [row.event_id for row in rows if row.event_id not in stay]
+            one_database = source.url == self._trail.url
+            if one_database:  # one transaction
                 connection.execute(delete(table).where(table.c.event_id.in_(ids)))
         self._seen.update(sizes)
-        if source is not self._trail:
+        if not one_database:
             with source.begin() as connection:
                 connection.execute(delete(table).where(table.c.event_id.in_(ids)))
         return len(ids)
 
-    def _bound(self, connection: Connection, tenant: str) -> int:
+    def _bound(self, tenant: str) -> int:
         """The greatest size that the tenant's tree is known to have had: here, in the database, and outside of it."""
-        newest = connection.scalar(select(func.max(checkpoint.c.size)).where(checkpoint.c.tenant_id == tenant))
-        outside = self._published.size(tenant) if self._published else 0
-        return max(newest or 0, outside, self._seen.get(tenant, 0))
+        return max(self._publisher.published(tenant), self._seen.get(tenant, 0))
 
     # -- the lease ---------------------------------------------------------------------------------------------------
 
@@ -177,6 +200,8 @@ class Sequencer:
         now = now_us()
         if now < self._until - _LEASE_US // 2:
             return True
+        if now >= self._until:  # others may have worked in between
+            self._publisher.forget()
         until = now + _LEASE_US
         free = (
             (lease.c.holder == self._holder())
@@ -195,6 +220,10 @@ class Sequencer:
             taken = 0
         self._until = until if taken else 0
         return bool(taken)
+
+    def _lose_lease(self) -> None:
+        self._until = 0
+        self._publisher.forget()
 
     def _give_lease_back(self) -> None:
         self._until = 0
@@ -236,6 +265,14 @@ class Sequencer:
             log.error("the sequencer cannot go on as it should: %s", error.code)  # noqa: TRY400 - no values in logs
         except Exception as error:  # noqa: BLE001 - the thread must outlive a database that is away
             log.error("the sequencer failed: %s", type(error).__name__)  # noqa: TRY400 - no values in logs
+
+
+def _park(connection: Connection, rows: Sequence[Any]) -> None:
+    """Keep ``rows`` until their tenant is appended to again. The same event twice is the same entry."""
+    for row in rows:
+        values = {"event_id": row.event_id, "tenant_id": row.tenant_id, "at": row.at, "body": row.body}
+        if not connection.scalar(select(exists().where(parked.c.event_id == row.event_id))):
+            connection.execute(parked.insert().values(values))
 
 
 @contextmanager

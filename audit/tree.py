@@ -164,6 +164,37 @@ class Frontier:
         return result
 
 
+class Layers:
+    """A whole small tree in memory, for many proofs: layer above layer, where a node without a partner moves up as it is.
+
+    That is the shape of section 2.1: every subtree but the last of a layer is complete.
+    """
+
+    __slots__ = ("_layers",)
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        """``leaves``: leaf hashes."""
+        self._layers = [list(leaves)]
+        while len(below := self._layers[-1]) > 1:
+            above = [node_hash(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
+            self._layers.append(above if len(below) % 2 == 0 else [*above, below[-1]])
+
+    def root(self) -> bytes:
+        """MTH(D[n])."""
+        return self._layers[-1][0] if self._layers[0] else EMPTY_ROOT
+
+    def inclusion_proof(self, position: int) -> list[bytes]:
+        """PATH(m, D[n]). Raises `IndexError` for a position outside the tree."""
+        if not 0 <= position < len(self._layers[0]):
+            raise IndexError(position)
+        proof = []
+        for layer in self._layers[:-1]:
+            if position ^ 1 < len(layer):
+                proof.append(layer[position ^ 1])
+            position >>= 1
+        return proof
+
+
 def _split(size: int) -> int:
     """The largest power of two smaller than ``size`` (k in section 2.1)."""
     return 1 << ((size - 1).bit_length() - 1)

@@ -1,41 +1,47 @@
 """Verification: is the trail what was recorded and signed, and if not, which entry is the first wrong one?
 
-For each tenant, in one snapshot of the database and in bounded memory:
+In bounded memory, and in several processes where the trail is long:
 
-1. Take the checkpoints from outside the database first, so that the database must know at least as much.
-2. Read the entries in order. Each must stand at the next position, be the canonical encoding of an entry of this
-   tenant, agree with the columns beside it, and have the leaf hash and chain that follow from the entries before it.
-3. At the size of every checkpoint, inside or outside, the root of the entries so far must be the signed one. That is
+1. Read what was signed, inside the database and outside of it (`claims`). The outside is read in a database snapshot
+   that is begun after it grew, so that the database must know at least as much.
+2. For each tenant, read the entries in order. Each must stand at the next position, be the encoding that its leaf hash
+   is of, be findable by what it says, and follow from the entries before it by its link (`scan`, `walk`).
+3. At the size of every signed head, inside or outside, the root of the entries so far must be the signed one. That is
    consistency with everything published: each published tree is a prefix of this one.
-4. At the end the head must be there and say the same size and root, and no checkpoint may know of more.
+4. At the end the head must be there and say the same size and root, and nothing signed may know of more.
 5. Where something is wrong, `damage.classify` says what was done; entries behind it are not looked at.
 
-Leaf hashes and chain are not signed: who rewrites them all is found at the next checkpoint, and then the first wrong
-entry is known only to lie between two checkpoints (``position`` to ``last``).
+Leaf hashes and links are not signed: who rewrites them all is found at the next signed head, and then the first wrong
+entry is known only to lie between two of them (``position`` to ``last``).
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import os
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, select, union
 
 from ..errors import TrailDamaged
-from .checkpoints import parse
-from .models import checkpoint, entry, head, heartbeat, queued
-from .published import PublishedCheckpoints
+from .claims import Claims, collect
+from .damage import terms_hidden
+from .models import entry, head, heartbeat, parked, queued, signed_head
 from .report import Finding, Report, TenantReport
+from .scan import Scanners, pages
 from .staging import staged
-from .walk import Walk
+from .walk import Reached, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlalchemy import Connection, Engine, Table
 
     from .checkpoints import VerifierKey
+    from .outside import Outside
+
+_SIDE_BY_SIDE: Final = 20_000
+"""Entries from which on further processes are worth their start."""
 
 
 def verify(
@@ -44,69 +50,115 @@ def verify(
     verifier: VerifierKey,
     tenant: str | None = None,
     *,
-    checkpoints: Path | None = None,
+    outside: Outside | None = None,
+    resume: Mapping[str, Reached] | None = None,
+    after: int = 0,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Report:
-    """Verify the trail of ``tenant``, or of all. ``checkpoints``: the folder in which they are kept outside.
+    """Verify the trail of ``tenant``, or of all, in several ``processes`` (default: as many as processors).
 
-    Damage is reported, never raised; SQLAlchemy's errors are raised as they are.
+    ``outside``: where checkpoints are kept besides. ``resume``: how far each trail was verified before, with the
+    checkpoints up to the number ``after``. ``progress`` is told how many of how many entries are done.
+
+    Damage is reported, never raised; raises `CheckpointsAway`, and SQLAlchemy's errors as they are.
     """
-    outside = PublishedCheckpoints(checkpoints) if checkpoints else None
-    problem, beat = (None, None) if tenant is not None else _heartbeat(trail_engine, verifier, outside)
-    tenants = [tenant] if tenant is not None else _tenants(trail_engine, outside)
-    reports = tuple(_verify_tenant(trail_engine, verifier, one, outside) for one in tenants)
-    waiting = _pending(trail_engine, queued, tenant) + (_pending(core_engine, staged, tenant) if core_engine else 0)
-    return Report(reports, waiting, beat, problem)
+    before = resume or {}
+    newest = outside.newest() if outside is not None else 0  # what comes later the snapshot need not know
+    with _snapshot(trail_engine) as connection:
+        claims = collect(connection, verifier, outside, after=after, until=newest)
+        problem, beat = (None, None) if tenant is not None else _heartbeat(connection, verifier, outside)
+        tenants = [tenant] if tenant is not None else _tenants(connection, claims)
+        sizes = {one: _size(connection, one) for one in tenants}
+        left = sum(max(size - _begun(before, one), 0) for one, size in sizes.items())
+        count = processes or os.cpu_count() or 1
+        told = _Progress(progress, left)
+        with Scanners(trail_engine, count) if count > 1 and left >= _SIDE_BY_SIDE else nullcontext() as scanners:
+            reports = tuple(
+                _verify_tenant(connection, one, sizes[one], before.get(one), claims, scanners, told) for one in tenants
+            )
+        waiting = _pending(connection, queued, tenant) + _pending(connection, parked, tenant)
+    if core_engine is not None:
+        with core_engine.connect() as connection:
+            waiting += _pending(connection, staged, tenant)
+    return Report(reports, waiting, beat, claims.findings.get("*") or problem, claims.newest)
+
+
+class _Progress:
+    def __init__(self, progress: Callable[[int, int], None], of: int) -> None:
+        self._progress = progress
+        self._of = of
+        self._done = 0
+
+    def __call__(self, more: int) -> None:
+        self._done += more
+        self._progress(self._done, self._of)
 
 
 def _verify_tenant(
-    engine: Engine, verifier: VerifierKey, tenant: str, outside: PublishedCheckpoints | None
+    connection: Connection,
+    tenant: str,
+    size: int,
+    before: Reached | None,
+    claims: Claims,
+    scanners: Scanners | None,
+    progress: Callable[[int], None],
 ) -> TenantReport:
-    notes = outside.notes(tenant) if outside else iter(())  # 1
-    with _snapshot(engine) as connection:
-        walk = Walk(connection, tenant, verifier, notes)
-        finding = walk.run()
-        return TenantReport(tenant, walk.frontier.size, walk.checked, walk.signed, finding)
+    walk = Walk(connection, tenant, (before or Reached()).copy(), claims.outside.get(tenant, ()))
+    start = walk.reached.frontier.size
+    found = pages(connection, tenant, start) if scanners is None else scanners.pages(tenant, start, size)
+    finding = claims.findings.get(tenant) or walk.run(found, progress) or terms_hidden(connection, tenant)
+    reached = walk.reached
+    return TenantReport(tenant, reached.frontier.size, walk.checked, reached.signed, finding, walk.told, reached)
+
+
+def _begun(before: Mapping[str, Reached], tenant: str) -> int:
+    return before[tenant].frontier.size if tenant in before else 0
+
+
+def _size(connection: Connection, tenant: str) -> int:
+    """How many entries there seem to be: by the head, or by the last one where the head knows of fewer."""
+    known = connection.scalar(select(head.c.size).where(head.c.tenant_id == tenant)) or 0
+    last = connection.scalar(select(func.max(entry.c.position)).where(entry.c.tenant_id == tenant))
+    return max(known, -1 if last is None else last + 1)
 
 
 def _heartbeat(
-    engine: Engine, verifier: VerifierKey, outside: PublishedCheckpoints | None
+    connection: Connection, verifier: VerifierKey, outside: Outside | None
 ) -> tuple[Finding | None, int | None]:
     """Check the newest heartbeats: a whole trail must not have vanished since. Also when the newest was signed."""
     newest = None
-    notes = [outside.heartbeat() if outside else None]
-    with engine.connect() as connection:
-        notes.append(connection.scalar(select(heartbeat.c.note).where(heartbeat.c.name == "heads")))
-        heads = connection.scalar(select(func.count()).select_from(head)) or 0
+    notes = [
+        outside.heartbeat() if outside is not None else None,
+        connection.scalar(select(heartbeat.c.note).where(heartbeat.c.name == "heads")),
+    ]
+    heads = connection.scalar(select(func.count()).select_from(head)) or 0
     for note in notes:
         if note is None:
             continue
         try:
-            signed = parse(verifier.open(note))
-            if signed.origin != verifier.name or not signed.extensions[0].startswith("time "):
-                raise TrailDamaged(detail="a heartbeat is malformed")  # noqa: TRY301 - handled like a wrong signature
-            newest = max(newest or 0, int(signed.extensions[0].removeprefix("time ")))
-        except (TrailDamaged, ValueError, IndexError):
+            signed = verifier.over_heads(note)
+        except TrailDamaged:
             return Finding("*", "forged", 0, 0, None, "the heartbeat is not what the sequencer signed"), newest
-        if signed.size > heads:
-            detail = f"the heartbeat knows {signed.size} trails, {heads} are here"
-            return Finding("*", "truncated", heads, signed.size - 1, None, detail), newest
+        newest = max(newest or 0, signed.at)
+        if signed.tenants > heads:
+            detail = f"the heartbeat knows {signed.tenants} trails, {heads} are here"
+            return Finding("*", "truncated", heads, signed.tenants - 1, None, detail), newest
     return None, newest
 
 
-def _tenants(engine: Engine, outside: PublishedCheckpoints | None) -> list[str]:
+def _tenants(connection: Connection, claims: Claims) -> list[str]:
     """Every tenant of whom there is any trace."""
-    known = set(outside.tenants() if outside else ())
-    with engine.connect() as connection:
-        known.update(connection.scalars(union(*(select(table.c.tenant_id) for table in (entry, head, checkpoint)))))
+    known = {*claims.outside, *claims.findings} - {"*"}
+    known.update(connection.scalars(union(*(select(table.c.tenant_id) for table in (entry, head, signed_head)))))
     return sorted(known)
 
 
-def _pending(engine: Engine, table: Table, tenant: str | None) -> int:
+def _pending(connection: Connection, table: Table, tenant: str | None) -> int:
     query = select(func.count()).select_from(table)
     if tenant is not None:
         query = query.where(table.c.tenant_id == tenant)
-    with engine.connect() as connection:
-        return connection.scalar(query) or 0
+    return connection.scalar(query) or 0
 
 
 @contextmanager

@@ -1,48 +1,61 @@
-"""One pass over one tenant's entries, with the checkpoints alongside: steps 2 to 4 of `verify`."""
+"""One pass over one tenant's entries, with what was signed alongside: steps 2 to 4 of `verify`."""
 
 from __future__ import annotations
 
 import heapq
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from ..errors import TrailDamaged
-from .append import FIRST_CHAIN, next_chain, searchable
-from .damage import body_bytes, classify, rows
-from .entries import decode
-from .models import checkpoint, head
+from .append import FIRST_CHAIN, link_of, next_chain
+from .damage import classify
+from .models import entry, head, signed_head
 from .report import Finding
-from .tree import Frontier, leaf_hash
+from .tree import Frontier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
-    from .checkpoints import Checkpoint, VerifierKey
+    from .heads import SignedHead
     from .report import Kind
+    from .scan import Page
 
 _PAGE: Final = 500
 
 
-class Walk:
-    """One pass over one tenant's entries, checkpoints alongside."""
+@dataclass(slots=True)
+class Reached:
+    """How far a trail was verified: what the next verification begins with. ``signed``: size of the last signed head."""
 
-    def __init__(self, connection: Connection, tenant: str, verifier: VerifierKey, outside: Iterator[str]) -> None:
+    frontier: Frontier = field(default_factory=Frontier.empty)
+    chain: bytes = FIRST_CHAIN
+    signed: int = 0
+
+    def copy(self) -> Reached:
+        """The same, to go on from."""
+        return Reached(Frontier(self.frontier.size, list(self.frontier.hashes)), self.chain, self.signed)
+
+
+class Walk:
+    """One pass over one tenant's entries, what was signed alongside."""
+
+    def __init__(self, connection: Connection, tenant: str, reached: Reached, outside: Iterable[SignedHead]) -> None:
+        """Goes on from ``reached``, which grows. ``outside``: heads that only the outside claims."""
         self.connection = connection
         self.tenant = tenant
-        self.frontier = Frontier.empty()
-        self.chain = FIRST_CHAIN
+        self.reached = reached
         self.checked = 0
-        self.signed = 0
-        origin = verifier.origin(tenant)
+        self.told = 0
+        begun = reached.frontier.size
         self._signed = heapq.merge(
-            _opened(verifier, origin, _notes(connection, tenant), inside=True),
-            _opened(verifier, origin, outside, inside=False),
-            key=lambda item: item[0].size,
+            ((size, root, True) for size, root in _signed_heads(connection, tenant, begun)),
+            sorted((one.size, one.root, False) for one in outside),
+            key=lambda item: item[0],
         )
-        self._next: tuple[Checkpoint, bool] | None = None
+        self._next: tuple[int, bytes, bool] | None = None
 
     def finding(
         self, kind: Kind, position: int, detail: str, *, last: int | None = None, event_id: str | None = None
@@ -50,73 +63,70 @@ class Walk:
         """A finding about this tenant."""
         return Finding(self.tenant, kind, position, position if last is None else last, event_id, detail)
 
-    def run(self) -> Finding | None:
-        """The first thing that is wrong, or None."""
-        try:
-            self._advance()
-            return self._checkpoints() or self._entries() or self._end()
-        except TrailDamaged as forged:  # by a checkpoint; entries never raise here
-            return self.finding("forged", self.frontier.size, str(forged.facts["detail"]))
-
-    def _entries(self) -> Finding | None:
-        for row in rows(self.connection, self.tenant):
-            wrong = self._wrong(row)
-            if wrong:
-                kind, detail = classify(self.connection, self.tenant, self.frontier.size, self.chain, row, wrong)
-                return self.finding(kind, self.frontier.size, detail, event_id=row.event_id)
-            self.frontier.append(row.leaf_hash)
-            self.chain = row.chain
-            finding = self._checkpoints()
+    def run(self, pages: Iterable[Page], progress: Callable[[int], None]) -> Finding | None:
+        """The first thing that is wrong, or None. ``progress`` is told how many entries were checked since."""
+        self._advance()
+        finding = self._heads()
+        if finding:
+            return finding
+        for page in pages:
+            finding = self._page(page)
             if finding:
                 return finding
-        return None
+            progress(len(page.leaves))
+        return self._end()
 
-    def _wrong(self, row: Row[Any]) -> str | None:  # 2
-        """What is wrong with this row in itself or in its place: "position", "body", "columns", "leaf" or "chain"."""
-        if row.position != self.frontier.size:
-            return "position"
-        body = body_bytes(row)
-        if leaf_hash(body) != row.leaf_hash:
-            return "leaf"
-        try:
-            one = decode(body)
-        except TrailDamaged:
-            return "body"
-        if one.tenant != self.tenant:
-            return "body"
-        if any(getattr(row, name) != value for name, value in searchable(one).items()):
-            return "columns"
-        return None if row.chain == next_chain(self.chain, row.leaf_hash) else "chain"
+    def _page(self, page: Page) -> Finding | None:
+        reached = self.reached
+        for leaf, link in zip(page.leaves, page.links, strict=True):
+            chain = next_chain(reached.chain, leaf)
+            if link_of(chain) != link:
+                return self._damage("chain")
+            reached.frontier.append(leaf)
+            reached.chain = chain
+            if self._next is not None and self._next[0] <= reached.frontier.size:
+                finding = self._heads()
+                if finding:
+                    return finding
+        self.told += page.told
+        return self._damage(page.wrong) if page.wrong else None
 
-    def _checkpoints(self) -> Finding | None:  # 3
-        """Check every checkpoint of the size reached."""
-        while self._next is not None and self._next[0].size <= self.frontier.size:
-            signed = self._next[0]
-            if signed.size < self.frontier.size:
-                return self.finding("forged", signed.size, "the checkpoints are not in the order of their sizes")
-            if signed.root != self.frontier.root():
-                return self.finding(
-                    "edited",
-                    self.signed,
-                    "the entries do not have the root that was signed",
-                    last=max(signed.size - 1, 0),
-                )
-            self.signed = signed.size
+    def _damage(self, wrong: str) -> Finding:
+        position = self.reached.frontier.size
+        query = select(entry).where(entry.c.tenant_id == self.tenant, entry.c.position >= position)
+        row = self.connection.execute(query.order_by(entry.c.position).limit(1)).first()
+        if row is None:  # another connection saw one: it went in between
+            return self.finding("deleted", position, "the entry that was recorded here is gone")
+        kind, detail = classify(self.connection, self.tenant, position, self.reached.chain, row, wrong)
+        return self.finding(kind, position, detail, event_id=row.event_id)
+
+    def _heads(self) -> Finding | None:  # 3
+        """Compare every signed head of the size reached."""
+        frontier = self.reached.frontier
+        while self._next is not None and self._next[0] <= frontier.size:
+            size, root, inside = self._next
+            if size == frontier.size and root != frontier.root():
+                last = max(size - 1, 0)
+                if inside:
+                    detail = "the entries do not have the root that was signed"
+                    return self.finding("edited", self.reached.signed, detail, last=last)
+                detail = "the database went back, and went on with other entries than were published"
+                return self.finding("rolled back", self.reached.signed, detail, last=last)
+            self.reached.signed = max(size, self.reached.signed)
             self.checked += 1
             self._advance()
         return None
 
     def _end(self) -> Finding | None:  # 4
-        size = self.frontier.size
+        size = self.reached.frontier.size
         stored = self.connection.execute(select(head).where(head.c.tenant_id == self.tenant)).one_or_none()
         known = stored.size if stored else 0
-        inside = known
-        outside = 0
-        while self._next is not None:  # checkpoints that know of more entries than there are
-            if self._next[1]:
-                inside = max(inside, self._next[0].size)
+        inside, outside = known, 0
+        while self._next is not None:  # heads of more entries than there are
+            if self._next[2]:
+                inside = max(inside, self._next[0])
             else:
-                outside = max(outside, self._next[0].size)
+                outside = max(outside, self._next[0])
             self._advance()
         if inside > size:
             return self.finding("truncated", size, f"{inside - size} entries are missing at the end", last=inside - 1)
@@ -125,29 +135,22 @@ class Walk:
             return self.finding("rolled back", size, detail, last=outside - 1)
         if known < size:
             return self.finding("inserted", known, "the head does not know these entries", last=size - 1)
-        if stored and (stored.root, stored.chain) != (self.frontier.root(), self.chain):
-            return self.finding("edited", self.signed, "the entries do not have the head's root", last=max(size - 1, 0))
+        if stored and (stored.root, stored.chain) != (self.reached.frontier.root(), self.reached.chain):
+            detail = "the entries do not have the head's root"
+            return self.finding("edited", self.reached.signed, detail, last=max(size - 1, 0))
         return None
 
     def _advance(self) -> None:
         self._next = next(self._signed, None)
 
 
-def _opened(
-    verifier: VerifierKey, origin: str, notes: Iterator[str], *, inside: bool
-) -> Iterator[tuple[Checkpoint, bool]]:
-    for note in notes:
-        yield verifier.checkpoint(note, origin), inside
-
-
-def _notes(connection: Connection, tenant: str) -> Iterator[str]:
-    size = -1
+def _signed_heads(connection: Connection, tenant: str, after: int) -> Iterator[tuple[int, Any]]:
     while True:
-        query = select(checkpoint.c.size, checkpoint.c.note).where(
-            checkpoint.c.tenant_id == tenant, checkpoint.c.size > size
+        query = select(signed_head.c.size, signed_head.c.root).where(
+            signed_head.c.tenant_id == tenant, signed_head.c.size > after
         )
-        page = connection.execute(query.order_by(checkpoint.c.size).limit(_PAGE)).all()
-        yield from (note for _, note in page)
+        page = connection.execute(query.order_by(signed_head.c.size).limit(_PAGE)).all()
+        yield from ((size, root) for size, root in page)
         if len(page) < _PAGE:
             return
-        size = page[-1].size
+        after = page[-1].size

@@ -34,6 +34,7 @@ from ..errors import TrailFull, TrailUnavailable
 from ..postgresql import LoopConnection, NoAnswer, PerLoop, Rounds, WrongParameters, can_watch
 from .models import turn, unavailable
 from .queue_table import LOOP_SQL, QueueTable, parameters
+from .streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,16 +58,18 @@ _PATIENCE: Final = 10.0
 class TrailWriter:
     """Makes entries durable in ``amanah_queued``, for async applications, thread pools and scripts alike.
 
-    ``capacity``: how many entries may wait; ``batch``: how many go into one commit at most. The thread and its
+    ``key``: of the streams in which entries are numbered (`SignerKey.stream_key`). ``capacity``: how many entries may
+    wait; ``batch``: how many go into one commit at most. The thread and its
     connection start with the first entry, so the writer may be built before a server forks its workers. Raises
     `ConfigurationError` for a kind of database other than SQLite and PostgreSQL.
     """
 
-    def __init__(self, engine: Engine, *, capacity: int = 10_000, batch: int = 512) -> None:
+    def __init__(self, engine: Engine, key: bytes, *, capacity: int = 10_000, batch: int = 512) -> None:
         if capacity < 1 or batch < 1:
             message = "capacity and batch are at least 1"
             raise ValueError(message)
         self._engine = engine
+        self._key = key
         self._capacity = capacity
         self._batch = batch
         self._loops = PerLoop(self._on_loop) if engine.dialect.name == "postgresql" else None
@@ -77,7 +80,7 @@ class TrailWriter:
         """Begin with nothing waiting and no thread."""
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
-        self._table = QueueTable(self._engine)
+        self._table = QueueTable(self._engine, self._key)
         self._thread: threading.Thread | None = None
         self._closed = False
         self._available = True
@@ -167,7 +170,7 @@ class TrailWriter:
     # -- the event loops -----------------------------------------------------------------------------------------------
 
     def _on_loop(self) -> _LoopRounds:
-        return _LoopRounds(self._engine, self._batch, self._settled)
+        return _LoopRounds(self._engine, self._key, self._batch, self._settled)
 
     def _settled(self, failure: str | None) -> None:
         """What a batch on an event loop met: ``failure`` is the class of the error where the database is away."""
@@ -250,9 +253,9 @@ class TrailWriter:
 class _LoopRounds:
     """One event loop's group commit on PostgreSQL, over a connection of its own."""
 
-    def __init__(self, engine: Engine, batch: int, settled: Callable[[str | None], None]) -> None:
+    def __init__(self, engine: Engine, key: bytes, batch: int, settled: Callable[[str | None], None]) -> None:
         self._connection = LoopConnection(engine, LOOP_SQL, _PATIENCE)
-        insert = partial(_insert, self._connection, engine, settled)
+        insert = partial(_insert, self._connection, Stream(key), engine, settled)
         self._rounds: Rounds[Row, type[AmanahError] | None] = Rounds(insert, batch)
 
     async def join(self, row: Row) -> type[AmanahError] | None:
@@ -265,12 +268,17 @@ class _LoopRounds:
 
 
 async def _insert(
-    connection: LoopConnection, engine: Engine, settled: Callable[[str | None], None], rows: list[Row]
+    connection: LoopConnection,
+    stream: Stream,
+    engine: Engine,
+    settled: Callable[[str | None], None],
+    rows: list[Row],
 ) -> list[type[AmanahError] | None]:
     """Commit ``rows`` as one; where the database refuses, find out whether it is away or one of them is wrong."""
     try:
-        await connection.ask(parameters(rows))
+        await connection.ask(parameters(stream.numbered(rows)))
     except NoAnswer as away:
+        stream.begin()  # nobody knows whether they are there
         settled(str(away) or type(away.__cause__ or away).__name__)
         return [type(await to_thread.run_sync(unavailable, engine))] * len(rows)
     except WrongParameters as wrong:
@@ -278,7 +286,8 @@ async def _insert(
             log.error("an entry was refused by the trail's database: %s", wrong)  # noqa: TRY400 - no values in logs
             return [TrailUnavailable]
         # One wrong entry must not take the others with it.
-        return [answer for row in rows for answer in await _insert(connection, engine, settled, [row])]
+        return [answer for row in rows for answer in await _insert(connection, stream, engine, settled, [row])]
+    stream.written(len(rows))
     settled(None)
     return [None] * len(rows)
 
