@@ -319,6 +319,15 @@ class TrailRolledBack(TrailUnavailable):
     )
 
 
+class CheckpointsAway(Unavailable):
+    """A place outside the database that keeps checkpoints cannot be read or written now."""
+
+    code = "checkpoints-away"
+    what = N_("Checkpoints outside the database cannot be used now.")
+    why = "{place}: {detail}"
+    remedy = N_("Mend that; AMANAH_CHECKPOINTS names the places. What is missing there is then written by itself.")
+
+
 class KeysUnavailable(Unavailable):
     """The key provider is away and the key is not in memory."""
 

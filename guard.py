@@ -141,7 +141,7 @@ class Guard:
         )
         self.writer = TrailWriter(self.trail_engine, capacity=settings.trail_queue)
         self.notebook = None if observing is None else Notebook(self.writer)
-        self.sequencer = Sequencer(self.engine, self.trail_engine, signer, checkpoints=settings.checkpoints)
+        self.sequencer = Sequencer(self.engine, self.trail_engine, signer, checkpoints=settings.checkpoint_folder)
         self._identify = identify
         self._callers = Callers(self.routes.routes, self.register, self.engine, fixed_tenant=fixed_tenant)
         self._transport = transport
@@ -400,15 +400,17 @@ class Guard:
         return self._started
 
     def start(self) -> None:
-        """Begin to sequence the trail in the background. Called by the wrapped app; harmless to repeat.
+        """Begin to sequence the trail in the background, unless `Settings.worker` leaves that to ``amanah worker``.
 
+        Called by the wrapped app; harmless to repeat.
         Not on an event loop's thread: what is enforced is written down, and less than before is recorded.
         """
         with self._lock:
             if self._started:
                 return
             self._started = True
-            self.sequencer.start()
+            if self.settings.worker == "inside":
+                self.sequencer.start()
         if not self.is_development:
             self._take_up()
 

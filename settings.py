@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ProviderName: TypeAlias = Literal["file", "environment", "aws-kms", "pkcs11"]
 PROVIDERS: Final[tuple[ProviderName, ...]] = get_args(ProviderName)
+WorkerPlace: TypeAlias = Literal["inside", "outside"]
+WORKER_PLACES: Final[tuple[WorkerPlace, ...]] = get_args(WorkerPlace)
 
 _LONGEST: Final = 3650
 
@@ -27,24 +29,29 @@ class Settings:
     """Files and limits of one installation.
 
     ``key_file``: the file key provider's keys, mode 600. ``signer_file``: the Ed25519 key that signs checkpoints.
-    ``checkpoints``: a folder outside the database that keeps signed checkpoints. ``trusted_proxies``: addresses or
-    networks whose ``X-Forwarded-*`` are believed. ``hosts``: names to which a plain request may be redirected.
+    ``checkpoints``: where signed checkpoints are kept outside the database: a folder, ``s3://bucket/prefix?region=…``,
+    or several of these. ``trusted_proxies``: addresses or networks whose ``X-Forwarded-*`` are believed. ``hosts``:
+    names to which a plain request may be redirected.
 
     ``key_provider``: who holds the keys above all others; ``key_provider_before``: who held them, while they move.
     ``aws_kms_key``: an alias, ARN or id in AWS KMS. ``pkcs11_…``: path of the module, label of the token, with which
     the keys' labels begin, and the PIN or a file that holds it.
 
-    ``erasures``: the ledger of erasures, a file outside the database; default: beside the folder of checkpoints.
+    ``erasures``: the ledger of erasures, a file outside the database; default: beside the folder of checkpoints, or
+    where there is none, beside the signer's key.
     ``backup_retention_days``: how long backups of the database are kept. ``epoch_days``: how old the key gets under
     which the secrets of persons are wrapped.
 
     ``owner_url``: by which commands that work on the rows of all tenants reach the guarded database, as a role that
     row-level security does not hold; default: ``AMANAH_OWNER_URL``.
+
+    ``worker``: whether the application's processes sequence the trail beside their requests (``inside``) or leave it to
+    ``amanah worker`` (``outside``).
     """
 
     key_file: Path
     signer_file: Path
-    checkpoints: Path
+    checkpoints: Path | str | tuple[Path | str, ...]
     trusted_proxies: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     trail_queue: int = field(default=10_000)
@@ -61,10 +68,23 @@ class Settings:
     epoch_days: int = 30
     owner_url: str = field(default_factory=lambda: os.environ.get("AMANAH_OWNER_URL", ""), repr=False)
 
+    worker: WorkerPlace = "inside"
+
+    @property
+    def checkpoint_places(self) -> tuple[Path | str, ...]:
+        """Every place for checkpoints: folders as paths, buckets as they were said."""
+        said = self.checkpoints if isinstance(self.checkpoints, tuple) else (self.checkpoints,)
+        return tuple(one if isinstance(one, Path) or one.startswith("s3://") else Path(one) for one in said)
+
+    @property
+    def checkpoint_folder(self) -> Path | None:
+        """The first of them that is a folder."""
+        return next((one for one in self.checkpoint_places if isinstance(one, Path)), None)
+
     @property
     def erasure_ledger(self) -> Path:
         """The file of the ledger of erasures."""
-        return self.erasures or self.checkpoints.with_name("erasures.jsonl")
+        return self.erasures or (self.checkpoint_folder or self.signer_file).with_name("erasures.jsonl")
 
     @classmethod
     def in_folder(cls, folder: str | os.PathLike[str]) -> Settings:
@@ -79,7 +99,8 @@ class Settings:
         ``AMANAH_KEY_PROVIDER`` says who keeps the keys, and further variables where (docs/reference/settings.md).
         ``AMANAH_ERASURES`` is the ledger of erasures; ``AMANAH_BACKUP_RETENTION_DAYS`` and ``AMANAH_EPOCH_DAYS`` are
         numbers of days. ``AMANAH_OWNER_URL`` is for commands. ``AMANAH_TRUSTED_PROXIES`` and ``AMANAH_HOSTS`` are lists
-        with commas. Raises `ConfigurationError` for a path that is not said and a provider that there is not.
+        with commas, and so are several places in ``AMANAH_CHECKPOINTS``. ``AMANAH_WORKER``: ``inside`` or ``outside``.
+        Raises `ConfigurationError` for a path that is not said and a provider that there is not.
         """
         given = os.environ if environment is None else environment
         base = given.get("AMANAH_STATE")
@@ -93,6 +114,9 @@ class Settings:
                 raise ConfigurationError(detail=f"set {name}, or AMANAH_STATE for a folder that holds all of it")
             return default
 
+        places = _list(given.get("AMANAH_CHECKPOINTS", ""))
+        if not places:
+            places = (str(path("AMANAH_CHECKPOINTS", usual.checkpoint_folder if usual else None)),)
         provider = _provider(given, "AMANAH_KEY_PROVIDER") or "file"
         before = _provider(given, "AMANAH_KEY_PROVIDER_BEFORE")
         signer = path("AMANAH_SIGNER_FILE", usual.signer_file if usual else None)
@@ -102,7 +126,7 @@ class Settings:
         return cls(
             key_file=path("AMANAH_KEY_FILE", usual.key_file if usual else unused),
             signer_file=signer,
-            checkpoints=path("AMANAH_CHECKPOINTS", usual.checkpoints if usual else None),
+            checkpoints=_places(places),
             trusted_proxies=_list(given.get("AMANAH_TRUSTED_PROXIES", "")),
             hosts=_list(given.get("AMANAH_HOSTS", "")),
             key_provider=provider,
@@ -117,6 +141,7 @@ class Settings:
             backup_retention_days=_days(given, "AMANAH_BACKUP_RETENTION_DAYS", 35),
             epoch_days=_days(given, "AMANAH_EPOCH_DAYS", 30),
             owner_url=given.get("AMANAH_OWNER_URL", ""),
+            worker=_worker(given),
         )
 
 
@@ -134,6 +159,18 @@ def _days(given: Mapping[str, str], variable: str, default: int) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _LONGEST):
         raise ConfigurationError(detail=f"{variable} is a number of days from 1 to {_LONGEST}")
     return int(text)
+
+
+def _worker(given: Mapping[str, str]) -> WorkerPlace:
+    said = given.get("AMANAH_WORKER") or "inside"
+    if said not in WORKER_PLACES:
+        raise ConfigurationError(detail=f"AMANAH_WORKER is one of: {', '.join(WORKER_PLACES)}")
+    return said
+
+
+def _places(said: tuple[str, ...]) -> Path | str | tuple[Path | str, ...]:
+    found = tuple(one if one.startswith("s3://") else Path(one) for one in said)
+    return found[0] if len(found) == 1 else found
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -172,7 +172,7 @@ class Desk:
             sequencer = self.guard.sequencer
         else:
             try:
-                signer, checkpoints = self.signer, self.settings.checkpoints
+                signer, checkpoints = self.signer, self.settings.checkpoint_folder
             except ConfigurationError:
                 return None  # only who holds the signer's key can sequence; reading does not need it
             sequencer = Sequencer(*self.engines, signer, checkpoints=checkpoints)

@@ -92,7 +92,7 @@ def _verify(
     core, trail = desk.engines
     if key is None:
         verifier = desk.signer.verifier
-        folder: Path | None = checkpoints or desk.settings.checkpoints
+        folder: Path | None = checkpoints or desk.settings.checkpoint_folder
         desk.sequence()  # what stops it is what verification finds
     else:  # an auditor's: with somebody else's key and copies of the checkpoints nothing is written
         verifier, folder = VerifierKey.parse(key), checkpoints

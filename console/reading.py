@@ -145,7 +145,8 @@ def read_state(guard: Host, tenant_id: str) -> State:
     outside, row, told = 0, None, None
     try:
         # In this order: what is read later can only be further.
-        outside = PublishedCheckpoints(guard.settings.checkpoints).size(tenant_id)
+        folder = guard.settings.checkpoint_folder
+        outside = PublishedCheckpoints(folder).size(tenant_id) if folder is not None else 0
         with guard.trail_engine.connect() as connection:
             row = connection.execute(newest).first()
         told = None if row is None else verifier.checkpoint(row.note, verifier.origin(tenant_id))  # 1

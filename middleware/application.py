@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from sqlalchemy import func, inspect, select
@@ -100,7 +101,9 @@ def create_keys(settings: Settings) -> str:
     files = [settings.signer_file] if settings.key_provider != "file" else [settings.key_file, settings.signer_file]
     for path in files:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings.checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for place in settings.checkpoint_places:
+        if isinstance(place, Path):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
     signed = settings.signer_file.exists()
     if not signed:
         SignerKey.create(settings.signer_file)

@@ -132,8 +132,9 @@ def _files(place: Installation) -> Iterator[Finding]:
             continue
         if mode & 0o077:
             yield SECRET_OPEN(str(path), mode=f"{mode:o}")
-    if _inside(place.settings.checkpoints, place.engine):
-        yield CHECKPOINTS_BESIDE(str(place.settings.checkpoints))
+    for folder in place.settings.checkpoint_places:
+        if isinstance(folder, Path) and _inside(folder, place.engine):
+            yield CHECKPOINTS_BESIDE(str(folder))
 
 
 def _inside(folder: Path, engine: Engine) -> bool:
