@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from .access_policies.policies import Policies
 from .audit.checkpoints import SignerKey
 from .audit.entries import Entry, new_event_id, now_us
+from .audit.outside import chosen
 from .audit.sequencer import Sequencer
 from .audit.staging import Staging, stage
 from .audit.writer import TrailWriter
@@ -139,9 +140,10 @@ class Guard:
             versions=self.versions,
             first_sight=FirstSight(self.engine, first_sight),
         )
-        self.writer = TrailWriter(self.trail_engine, capacity=settings.trail_queue)
+        self.writer = TrailWriter(self.trail_engine, signer.stream_key, capacity=settings.trail_queue)
         self.notebook = None if observing is None else Notebook(self.writer)
-        self.sequencer = Sequencer(self.engine, self.trail_engine, signer, checkpoints=settings.checkpoint_folder)
+        self.outside = chosen(settings.checkpoint_places)
+        self.sequencer = Sequencer(self.engine, self.trail_engine, signer, outside=self.outside)
         self._identify = identify
         self._callers = Callers(self.routes.routes, self.register, self.engine, fixed_tenant=fixed_tenant)
         self._transport = transport

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from sqlalchemy import String, column, select, table, text
 from sqlalchemy.exc import DatabaseError
@@ -19,6 +19,8 @@ from .database import own_engine, own_url, trail_url
 from .errors import DatabaseNotMigrated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from alembic.config import Config
     from sqlalchemy import URL, ColumnClause, Connection, Engine
 
@@ -28,6 +30,9 @@ VERSION_TABLE: Final = "amanah_alembic_version"
 
 OWN_TABLES: Final = "amanah_"
 """So begin the names of all tables of ours."""
+
+PARTITIONS: Final = "amanah_entry_"
+"""So begin the names of the log's partitions."""
 
 # Next to this module, also inside a wheel.
 _SCRIPTS = Path(__file__).parent / "alembic"
@@ -69,6 +74,21 @@ def configuration(connection: Connection | None = None) -> Config:
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
+
+
+def comparable(dialect: str) -> Callable[..., bool]:
+    """Alembic's ``include_object`` for comparing our models with a database of the kind ``dialect``.
+
+    Some of our tables and indexes are for one kind of database only, and partitions of the log are made as it grows.
+    """
+
+    def include(item: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:  # noqa: FBT001 - theirs
+        if kind == "table":
+            made = str(name).startswith(PARTITIONS)
+            return str(name).startswith(OWN_TABLES) and not made and item.info.get("dialect", dialect) == dialect
+        return kind != "index" or item.info.get("dialect", dialect) == dialect
+
+    return include
 
 
 @cache

@@ -11,7 +11,7 @@ import os
 from alembic import context
 
 from amanah import database
-from amanah.migrations import VERSION_TABLE
+from amanah.migrations import VERSION_TABLE, comparable
 
 MODELS = (
     "access_policies.models",
@@ -31,6 +31,7 @@ def run(connection, metadata=None):
         target_metadata=metadata,
         version_table=VERSION_TABLE,
         include_name=lambda name, kind, _parents: kind != "table" or name.startswith("amanah_"),  # not the app's
+        include_object=comparable(connection.dialect.name),
     )
     with context.begin_transaction():
         context.run_migrations()

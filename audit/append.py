@@ -22,7 +22,7 @@ from ..errors import TrailDamaged, TrailRolledBack
 from .entries import decode, now_us
 from .findings import rejected
 from .models import entry, head, term
-from .months import month_of, partition
+from .months import month_of
 from .packing import pack
 from .tally import tallied
 from .terms import terms
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..errors import AmanahError
     from .entries import Entry
     from .streams import Waiting
+    from .tally import Placed
 
 FIRST_CHAIN: Final = bytes(32)
 """What stands before the first entry's chain."""
@@ -126,6 +127,7 @@ def append(
     sizes: dict[str, int] = {}
     left: list[Row[Any] | Waiting] = []
     for tenant, items in sorted(by_tenant.items()):
+        items.sort(key=_time)  # of several writers at once the earliest comes first
         try:
             if tenant not in refused:
                 sizes[tenant] = _append_to(connection, tenant, [one for one, _ in items], published(tenant))
@@ -151,7 +153,9 @@ def _append_to(connection: Connection, tenant: str, entries: Sequence[Encoded], 
         now = Head.first(connection, tenant, month)
     known = _known(connection, tenant, [one.id for one, _ in entries]) if size else set()  # 2
     chain, frontier = now.chain, now.frontier
-    values, placed = [], []
+    values: list[dict[str, Any]] = []
+    placed: list[Placed] = []
+    found_by: list[list[int]] = []
     for one, body in entries:  # 4
         leaf = leaf_hash(body)
         if (one.id, leaf) in known:
@@ -160,6 +164,7 @@ def _append_to(connection: Connection, tenant: str, entries: Sequence[Encoded], 
         chain = next_chain(chain, leaf)
         facts = loads(body)
         placed.append((frontier.size, one.at, facts))
+        found_by.append(terms(facts))
         values.append(
             {
                 "tenant_id": tenant,
@@ -170,15 +175,19 @@ def _append_to(connection: Connection, tenant: str, entries: Sequence[Encoded], 
                 "event_id": one.id,
                 "leaf_hash": leaf,
                 "body": pack(body),
-                "terms": terms(facts),
+                "terms": found_by[-1],
             }
         )
         frontier.append(leaf)
     if values:
-        partition(connection, month)
         connection.execute(entry.insert(), values)
         if connection.dialect.name == "sqlite":
-            connection.execute(term.insert(), [_term(now.number, one, each) for one in values for each in one["terms"]])
+            found = [
+                {"tenant": now.number, "term": each, "position": position}
+                for position, numbers in enumerate(found_by, size)
+                for each in numbers
+            ]
+            connection.execute(term.insert(), found)
         tallied(connection, tenant, placed)
         moved = connection.execute(  # 5
             head.update()
@@ -195,8 +204,8 @@ def _known(connection: Connection, tenant: str, ids: Sequence[str]) -> set[tuple
     return {(event_id, leaf) for event_id, leaf in connection.execute(query)}
 
 
-def _term(number: int, one: dict[str, Any], each: int) -> dict[str, int]:
-    return {"tenant": number, "term": each, "position": one["position"]}
+def _time(item: tuple[Encoded, object]) -> int:
+    return item[0][0].at
 
 
 def _entry(row: Row[Any] | Waiting) -> Encoded:

@@ -2,7 +2,8 @@
 
 A checkpoint is a text of at least three lines (origin, size in decimal, root in base64), an empty line and signature
 lines ``— name base64(key id || signature)``. The origin of a checkpoint over the tree of heads is the signer's bare
-name; that of a single tenant's tree, as it is exported, the name, a slash and the tenant. Specifications: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
+name; that of a single tenant's tree, as it is exported, the name, a slash and the tenant.
+Specifications: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
 
 Procedure of verification (`VerifierKey.open`, then `parse`):
 

@@ -1,7 +1,8 @@
 """Naming what was done to a trail, from what is left of it.
 
-Each row carries its leaf hash and a link, the first bytes of its chain (SHA-256 of the previous chain and the leaf hash),
-so a row that was moved or pushed along still says after which entry it stood. At the first wrong row, with the good chain up to there:
+Each row carries its leaf hash and a link, the first bytes of its chain (SHA-256 of the previous chain and the leaf
+hash), so a row that was moved or pushed along still says after which entry it stood. At the first wrong row, with the
+good chain up to there:
 
 - the entry that belongs here stands further on: *reordered*; or, if only this row has to be left out for all to follow
   again, *inserted*;
@@ -41,14 +42,19 @@ _DETAILS: Final[dict[Kind, str]] = {
 
 
 def classify(
-    connection: Connection, tenant: str, position: int, chain: bytes, row: Row[Any], wrong: str
-) -> tuple[Kind, str]:
-    """What was done at ``position``, where ``row`` stands and ``chain`` is that of the entries before; and a sentence.
+    connection: Connection, tenant: str, position: int, chains: tuple[bytes, bytes], row: Row[Any], wrong: str
+) -> tuple[Kind, int, str]:
+    """What was done, at which position, and a sentence.
 
+    ``row`` stands at ``position``; ``chains`` are those of the entries before it, without and with the last of them.
     ``wrong``: what does not fit, as `Walk` says it.
     """
+    without_last, chain = chains
+    if position and wrong == "chain" and link_of(next_chain(without_last, row.leaf_hash)) == row.link:
+        # It followed from the entry before the last one: that one was pushed in between, with a link that fits.
+        return "inserted", position - 1, _DETAILS["inserted"]
     kind = _kind(connection, tenant, position, chain, row, wrong)
-    return kind, _DETAILS[kind]
+    return kind, position, _DETAILS[kind]
 
 
 def _kind(connection: Connection, tenant: str, position: int, chain: bytes, row: Row[Any], wrong: str) -> Kind:
@@ -157,5 +163,5 @@ def terms_hidden(connection: Connection, tenant: str) -> Finding | None:
 
 def _terms(connection: Connection, tenant: str) -> Iterator[tuple[int, list[int]]]:
     query = select(entry.c.position, entry.c.terms).where(entry.c.tenant_id == tenant).order_by(entry.c.position)
-    for position, found in connection.execution_options(yield_per=_PAGE).execute(query):
-        yield position, found
+    found = connection.execution_options(yield_per=_PAGE).execute(query)
+    yield from ((row.position, row.terms) for row in found)

@@ -9,11 +9,12 @@ Raises `TypeError`, `ValueError` and `AttributeError` for values of other types.
 
 from __future__ import annotations
 
+from itertools import chain
 from json.encoder import encode_basestring_ascii as quote
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .entries import Change, Entry, What
 
@@ -23,51 +24,59 @@ _USUAL_OUTCOME: Final = "answered"
 
 def version_2(one: Entry) -> str:
     """The encoding of a new entry."""
-    parts = []
+    return f"{{{','.join(chain(_who(one), _how(one), _where(one)))}}}"
+
+
+def _who(one: Entry) -> Iterator[str]:  # access … kind
     if one.access:
-        parts.append(f'"access":{quote(one.access)}')
+        yield f'"access":{quote(one.access)}'
     if one.actor is not None:
-        parts.append(f'"actor":{quote(one.actor)}')
+        yield f'"actor":{quote(one.actor)}'
     if one.actor_kind != USUAL_ACTOR:
-        parts.append(f'"actor_kind":{quote(one.actor_kind)}')
-    parts.append(f'"at":{one.at:d}')
+        yield f'"actor_kind":{quote(one.actor_kind)}'
+    yield f'"at":{one.at:d}'
     if one.decision is not None:
-        parts.append(f'"decision":{_decision(one.decision)}')
+        yield f'"decision":{_decision(one.decision)}'
     if one.detail:
-        parts.append(f'"detail":{_mapping(one.detail, _scalar)}')
-    parts.append(f'"id":"{one.id}"')
+        yield f'"detail":{_mapping(one.detail, _scalar)}'
+    yield f'"id":"{one.id}"'
     if one.inferred is not False:
-        parts.append(f'"inferred":{_flag(one.inferred)}')
-    parts.append(f'"kind":"{one.kind}"')
+        yield f'"inferred":{_flag(one.inferred)}'
+    yield f'"kind":"{one.kind}"'
+
+
+def _how(one: Entry) -> Iterator[str]:  # outcome … route
     if one.outcome != _USUAL_OUTCOME:
-        parts.append(f'"outcome":"{one.outcome}"')
+        yield f'"outcome":"{one.outcome}"'
     if one.purpose is not None:
-        parts.append(f'"purpose":{quote(one.purpose)}')
+        yield f'"purpose":{quote(one.purpose)}'
     if one.refusal is not None:
-        parts.append(f'"refusal":{quote(one.refusal)}')
+        yield f'"refusal":{quote(one.refusal)}'
     if one.request is not None:
-        parts.append(f'"request":{quote(one.request)}')
+        yield f'"request":{quote(one.request)}'
     if one.roles:
-        parts.append(f'"roles":{_texts(one.roles)}')
+        yield f'"roles":{_texts(one.roles)}'
     if one.route is not None:
-        parts.append(f'"route":{quote(one.route)}')
+        yield f'"route":{quote(one.route)}'
+
+
+def _where(one: Entry) -> Iterator[str]:  # sealed … wrote
     if one.sealed:
-        parts.append(f'"sealed":{_mapping(one.sealed, quote)}')
+        yield f'"sealed":{_mapping(one.sealed, quote)}'
     if one.sign_in is not None:
-        parts.append(f'"sign_in":{quote(one.sign_in)}')
+        yield f'"sign_in":{quote(one.sign_in)}'
     if one.status is not None:
-        parts.append(f'"status":{one.status:d}')
+        yield f'"status":{one.status:d}'
     if one.strength:
-        parts.append(f'"strength":{quote(one.strength)}')
-    parts.append(f'"tenant":"{one.tenant}"')
+        yield f'"strength":{quote(one.strength)}'
+    yield f'"tenant":"{one.tenant}"'
     if one.tokens:
-        parts.append(f'"tokens":{_mapping(one.tokens, quote)}')
-    parts.append(f'"v":{one.v:d}')
+        yield f'"tokens":{_mapping(one.tokens, quote)}'
+    yield f'"v":{one.v:d}'
     if one.what:
-        parts.append(f'"what":[{",".join(map(_what, one.what))}]')
+        yield f'"what":[{",".join(map(_what, one.what))}]'
     if one.wrote:
-        parts.append(f'"wrote":{_texts(one.wrote)}')
-    return f"{{{','.join(parts)}}}"
+        yield f'"wrote":{_texts(one.wrote)}'
 
 
 def version_1(one: Entry) -> str:

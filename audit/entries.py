@@ -79,7 +79,7 @@ class What:
 class Entry:
     """One event of one tenant's trail.
 
-    ``id``: 32 hexadecimal digits, unique. ``at``: µs since the epoch, UTC. ``kind``: one of `KINDS`; ``outcome``: one of
+    ``id``: 32 hexadecimal digits, unique. ``at``: µs since the epoch, UTC. ``kind`` is one of `KINDS`, ``outcome`` of
     `OUTCOMES`. ``route`` is a template ("GET /invoices/{id}"), never a URL. ``decision`` holds resource, action, allow,
     rule and policy_version. ``refusal`` is an error's code. ``sealed`` holds base64 of values that the caller sealed,
     ``tokens`` hexadecimal keyed tokens, ``detail`` facts about an act of administration without personal values.

@@ -14,13 +14,17 @@ from ..errors import TrailDamaged
 from .entries import Entry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Row
+
+    from .streams import Waiting
 
 _HEX_ID: Final = re.compile(r"[0-9a-f]{32}")
 _TENANT: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 
-def rejected(row: Row[Any] | Any) -> Entry:
+def rejected(row: Row[Any] | Waiting) -> Entry:
     """It stands in the place of a waiting ``row`` that is no entry, or that nobody of ours wrote so."""
     body = row.body if isinstance(row.body, bytes) else str(row.body).encode("utf-8", "surrogatepass")
     event_id = str(row.event_id)
@@ -32,7 +36,7 @@ def rejected(row: Row[Any] | Any) -> Entry:
 
 def hole(stream: str, first: int, last: int, at: int) -> Entry:
     """Entries of a stream are missing. Whose they were nobody knows any more: it is the platform's entry."""
-    detail = {"act": "staging.deleted", "stream": stream, "first": first, "last": last}
+    detail: dict[str, str | int] = {"act": "staging.deleted", "stream": stream, "first": first, "last": last}
     return _found(PLATFORM, at, "", detail)
 
 
@@ -42,7 +46,7 @@ def missing(one: Entry, event_id: str, leaf_hash: str) -> Entry:
     return _found(one.tenant, one.at, "", detail)
 
 
-def _found(tenant: object, at: object, where: str, detail: dict[str, str | int]) -> Entry:
+def _found(tenant: object, at: object, where: str, detail: Mapping[str, str | int]) -> Entry:
     name = f"{where} {sorted(detail.items())}".encode("utf-8", "surrogatepass")
     return Entry(
         id=sha256(name).hexdigest()[:32],

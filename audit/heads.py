@@ -1,4 +1,4 @@
-"""The tree of heads: one leaf per tenant, so that one signature speaks for all tenants' trees and each can be shown alone.
+"""The tree of heads: one leaf per tenant. One signature speaks for all tenants' trees, and each can be shown alone.
 
 A leaf is the text ``tenant``, ``size`` and ``root`` (base64), each on a line; leaves stand in the order of the tenants'
 ids. A *record* is what is published at once: the checkpoint's note, an empty line, and for each head that changed a

@@ -84,9 +84,7 @@ class Filter:
         if dialect == "postgresql":
             return query.where(entry.c.terms.op("@>")(cast(numbers, ARRAY(Integer))))
         mine = select(head.c.number).where(head.c.tenant_id == tenant).scalar_subquery()
-        places = (
-            select(index.c.position).where(index.c.tenant == mine, index.c.term == number) for number in numbers
-        )
+        places = (select(index.c.position).where(index.c.tenant == mine, index.c.term == number) for number in numbers)
         return query.where(*(entry.c.position.in_(one) for one in places))
 
 
@@ -158,8 +156,7 @@ def find(
 
 
 def _logged(row: Row[Any]) -> Logged:
-    body = row.body.encode("utf-8", "surrogatepass") if hasattr(row, "number") else body_of(row)
-    return Logged(decode(body), getattr(row, "position", None), getattr(row, "leaf_hash", b""))
+    return Logged(decode(body_of(row)), getattr(row, "position", None), getattr(row, "leaf_hash", b""))
 
 
 def waiting(engine: Engine, tenant: str) -> Iterator[Entry]:

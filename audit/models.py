@@ -98,6 +98,7 @@ entry = Table(
         postgresql_using="gin",
         # Searches read the list of what is not yet in the index: it is kept short.
         postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "256"},
+        info={"dialect": "postgresql"},
     ).ddl_if(dialect="postgresql"),
     postgresql_partition_by="RANGE (month)",
     comment="The log: append-only, one tree per tenant.",

@@ -32,21 +32,22 @@ def name_of(month: int) -> str:
     return f"{month // _YEAR:04d}_{month % _YEAR + 1:02d}"
 
 
-def partition(connection: Connection, month: int) -> None:
-    """Make sure that PostgreSQL has a partition for ``month``, in the transaction of ``connection``.
+def ensure(engine: Engine, month: int) -> None:
+    """Make sure that PostgreSQL has a partition for ``month``, in a transaction of its own.
 
     Where it cannot be made (no right to, or rows of that month lie in the default partition) rows go into the default
     partition, which always takes them.
     """
-    if connection.dialect.name != "postgresql":
+    if engine.dialect.name != "postgresql" or month in _known.setdefault(engine, set()):
         return
-    known = _known.setdefault(connection.engine, set())
-    if month in known:
-        return
+    with suppress(DBAPIError), engine.begin() as connection:
+        create(connection, month)
+    _known[engine].add(month)
+
+
+def create(connection: Connection, month: int) -> None:
+    """Make the partition for ``month`` where it is missing. It locks the log for that moment."""
     table = f"amanah_entry_{name_of(month)}"
-    if connection.scalar(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": table}):
-        known.add(month)
-        return
-    bounds = f"FOR VALUES FROM ({month}) TO ({month + 1})"
-    with suppress(DBAPIError), connection.begin_nested():
+    if not connection.scalar(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": table}):
+        bounds = f"FOR VALUES FROM ({month}) TO ({month + 1})"
         connection.execute(text(f"CREATE TABLE {table} PARTITION OF amanah_entry {bounds}"))

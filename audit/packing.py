@@ -1,4 +1,4 @@
-"""How an entry's body lies in the database: the canonical bytes, deflated with a dictionary of what entries usually say.
+"""How an entry's body lies in the database: its canonical bytes, deflated with a dictionary of what is usual.
 
 The leaf hash is taken over the canonical bytes, never over these. The first byte tells the form: ``{`` is the canonical
 encoding itself (what deflating does not make shorter), 1 is raw DEFLATE (RFC 1951) with the dictionary below. A form
@@ -31,10 +31,12 @@ _DICTIONARY_1: Final = (
     b'"kind":"write","outcome":"committed","purpose":"essential.service.operations","roles":["owner","admin","cashier"'
     b'"purpose":"essential.service.authentication","inferred":true,"route":"PUT /DELETE /PATCH /POST /'
     b'{"access":"","actor":"","actor_kind":"anonymous","at":17","decision":{"action":"create","allow":true,'
-    b'"policy_version":1,"resource":"invoice","rule":null},"id":"","kind":"access","purpose":"essential.service","request":'
-    b'"","roles":["doctor"],"route":"GET /{id}","sign_in":"","status":200,"strength":"password","tenant":"klinik","v":2,'
+    b'"policy_version":1,"resource":"invoice","rule":null},"id":"","kind":"access","purpose":"essential.service",'
+    b'"request":"","roles":["doctor"],"route":"GET /{id}","sign_in":"","status":200,"strength":"password"'
+    b',"tenant":"klinik","v":2,'
     b'"what":[{"action":"create","action":"update","columns":["","count":1,"resource":"patient","rows":["","subjects":['
     b'{"access":"","actor":"","at":17","decision":{"action":"read","allow":true,"policy_version":1,"resource":"patient",'
+    b""
     b'"rule":"r1"},"id":"","kind":"access","purpose":"","roles":[""],"route":"GET /","sign_in":"","status":200,'
     b'"strength":"password","tenant":"","v":2,"what":[{"action":"read","columns":["",""],"count":1,"resource":"",'
     b'"rows":[""],"subjects":[""]}]}'

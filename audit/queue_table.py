@@ -29,13 +29,13 @@ Row: TypeAlias = "tuple[str, str, int, str]"
 _COLUMNS: Final = "INSERT INTO amanah_queued (event_id, tenant_id, at, body, stream, number, mac) "
 _AGAIN: Final = " ON CONFLICT (stream, number, mac) DO NOTHING"  # the same rows again, after an answer that never came
 _TYPES: Final = ("text", "text", "bigint", "text", "text", "bigint", "bytea")
-_SQL: Final = {
+_SQL: Final = {  # made of constants only
     # ON CONFLICT and not INSERT OR IGNORE: the latter also swallows rows that violate something else.
     "sqlite": f"{_COLUMNS}VALUES (?, ?, ?, ?, ?, ?, ?){_AGAIN}",
-    "postgresql": f"{_COLUMNS}SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _TYPES)}){_AGAIN}",
+    "postgresql": f"{_COLUMNS}SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _TYPES)}){_AGAIN}",  # noqa: S608
 }
 LOOP_SQL: Final = (
-    f"{_COLUMNS}SELECT * FROM unnest({', '.join(f'${n}::{kind}[]' for n, kind in enumerate(_TYPES, 1))}){_AGAIN}"
+    f"{_COLUMNS}SELECT * FROM unnest({', '.join(f'${n}::{kind}[]' for n, kind in enumerate(_TYPES, 1))}){_AGAIN}"  # noqa: S608
 ).encode()
 """The same for an event loop's own connection; `parameters` makes its parameters."""
 

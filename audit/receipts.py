@@ -65,5 +65,5 @@ def _waiting(core: Engine, trail: Engine, wanted: Iterable[str], rows: Sequence[
     for engine, table in ((core, staged), (trail, parked)):
         with engine.connect() as connection:
             query = select(table.c.event_id, table.c.body).where(table.c.event_id.in_(_ids(wanted)))
-            found += connection.execute(query).tuples().all()
+            found += [(row.event_id, row.body) for row in connection.execute(query)]
     return [f"{name}:{leaf_hash(str(body).encode('utf-8', 'surrogatepass')).hex()}" for name, body in found]

@@ -1,7 +1,7 @@
 """Checking entries in themselves, a page at a time: what can be done side by side, in several processes.
 
-A page says the leaf hash and link of each of its entries, and where it finds the first one that is wrong in itself. Their
-place in the tree, one after another, is `walk`'s part.
+A page says the leaf hash and link of each of its entries, and where it finds the first one that is wrong in itself.
+Their place in the tree, one after another, is `walk`'s part.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import multiprocessing
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import create_engine, select
 
@@ -66,7 +66,7 @@ class Scanners:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(url,))
 
-    def __enter__(self) -> Scanners:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -75,14 +75,14 @@ class Scanners:
     def pages(self, tenant: str, start: int, size: int) -> Iterator[Page]:
         """The pages from ``start`` up to ``size`` entries, in order."""
         starts = iter(range(start, size, PAGE))
-        scan = partial(self._pool.submit, _scan, tenant)
-        waiting = deque(scan(at) for at, _ in zip(starts, range(self._processes * _AHEAD), strict=False))
+        ahead = islice(starts, self._processes * _AHEAD)
+        waiting = deque(self._pool.submit(_scan, tenant, at) for at in ahead)
         while waiting:
             page = waiting.popleft().result()
             yield page
             if page.wrong or len(page.leaves) < PAGE:
                 break
-            waiting.extend(scan(at) for at in (next(starts, None),) if at is not None)
+            waiting.extend(self._pool.submit(_scan, tenant, at) for at in islice(starts, 1))
         for left in waiting:
             left.cancel()
 

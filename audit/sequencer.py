@@ -21,13 +21,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, exists, select, tuple_
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
+from ..database import sqlstate
 from ..errors import AmanahError
-from . import receipts, streams
+from . import months, receipts, streams
 from .append import HeadMoved, append
 from .entries import new_event_id, now_us
 from .models import lease, parked, queued, turn
+from .months import month_of
 from .publisher import Publisher
 from .staging import staged
 
@@ -43,6 +45,7 @@ log = logging.getLogger(__name__)
 
 _LEASE_US: Final = 15_000_000
 _POLL_SECONDS: Final = 0.5
+_DEADLOCK: Final = "40P01"
 _STREAM_US: Final = 30 * 86_400_000_000
 
 
@@ -91,6 +94,7 @@ class Sequencer:
         if not self._take_lease():
             return 0
         self._publisher.take_over()
+        months.ensure(self._trail, month_of(now_us()))
         refused: dict[str, AmanahError] = {}
         moved = self._move_all(self._trail, parked, refused) if due else 0
         moved += self._move_queue(refused) + self._move_all(self._core, staged, refused)
@@ -145,8 +149,8 @@ class Sequencer:
                     connection.execute(
                         delete(queued).where(tuple_(queued.c.stream, queued.c.number, queued.c.mac).in_(places))
                     )
-            except (HeadMoved, IntegrityError):  # somebody else is at work, lease or not: look again in the next run
-                self._lose_lease()
+            except (HeadMoved, DBAPIError) as error:
+                self._elsewhere(error)
                 return moved
             self._seen.update(sizes)
             moved += len(rows)
@@ -166,8 +170,8 @@ class Sequencer:
                 return moved
             try:
                 moved += self._move(source, table, rows, refused)
-            except (HeadMoved, IntegrityError):
-                self._lose_lease()
+            except (HeadMoved, DBAPIError) as error:
+                self._elsewhere(error)
                 return moved
             if len(rows) < self._batch or not self._take_lease():
                 return moved
@@ -185,6 +189,12 @@ class Sequencer:
             with source.begin() as connection:
                 connection.execute(delete(table).where(table.c.event_id.in_(ids)))
         return len(ids)
+
+    def _elsewhere(self, error: HeadMoved | DBAPIError) -> None:
+        """Somebody else is at work, lease or not: look again in the next run. Raises any other error."""
+        if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError) and sqlstate(error) != _DEADLOCK:
+            raise error
+        self._lose_lease()
 
     def _bound(self, tenant: str) -> int:
         """The greatest size that the tenant's tree is known to have had: here, in the database, and outside of it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy import case
@@ -12,6 +11,8 @@ from .models import tally
 from .terms import COUNTED, facts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from sqlalchemy import Connection
 
 Placed: TypeAlias = "tuple[int, int, Mapping[str, Any]]"

@@ -165,7 +165,7 @@ class Frontier:
 
 
 class Layers:
-    """A whole small tree in memory, for many proofs: layer above layer, where a node without a partner moves up as it is.
+    """A whole small tree in memory, for many proofs: layer above layer; a node without a partner moves up as it is.
 
     That is the shape of section 2.1: every subtree but the last of a layer is complete.
     """

@@ -54,7 +54,7 @@ def verify(
     resume: Mapping[str, Reached] | None = None,
     after: int = 0,
     processes: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Verify the trail of ``tenant``, or of all, in several ``processes`` (default: as many as processors).
 
@@ -85,14 +85,15 @@ def verify(
 
 
 class _Progress:
-    def __init__(self, progress: Callable[[int, int], None], of: int) -> None:
+    def __init__(self, progress: Callable[[int, int], None] | None, of: int) -> None:
         self._progress = progress
         self._of = of
         self._done = 0
 
     def __call__(self, more: int) -> None:
         self._done += more
-        self._progress(self._done, self._of)
+        if self._progress is not None:
+            self._progress(self._done, self._of)
 
 
 def _verify_tenant(

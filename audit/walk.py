@@ -28,7 +28,7 @@ _PAGE: Final = 500
 
 @dataclass(slots=True)
 class Reached:
-    """How far a trail was verified: what the next verification begins with. ``signed``: size of the last signed head."""
+    """How far a trail was verified, for the next time to go on from. ``signed``: size of the last signed head."""
 
     frontier: Frontier = field(default_factory=Frontier.empty)
     chain: bytes = FIRST_CHAIN
@@ -47,6 +47,7 @@ class Walk:
         self.connection = connection
         self.tenant = tenant
         self.reached = reached
+        self._before = reached.chain
         self.checked = 0
         self.told = 0
         begun = reached.frontier.size
@@ -83,7 +84,7 @@ class Walk:
             if link_of(chain) != link:
                 return self._damage("chain")
             reached.frontier.append(leaf)
-            reached.chain = chain
+            self._before, reached.chain = reached.chain, chain
             if self._next is not None and self._next[0] <= reached.frontier.size:
                 finding = self._heads()
                 if finding:
@@ -97,8 +98,9 @@ class Walk:
         row = self.connection.execute(query.order_by(entry.c.position).limit(1)).first()
         if row is None:  # another connection saw one: it went in between
             return self.finding("deleted", position, "the entry that was recorded here is gone")
-        kind, detail = classify(self.connection, self.tenant, position, self.reached.chain, row, wrong)
-        return self.finding(kind, position, detail, event_id=row.event_id)
+        chains = (self._before, self.reached.chain)
+        kind, at, detail = classify(self.connection, self.tenant, position, chains, row, wrong)
+        return self.finding(kind, at, detail, event_id=row.event_id if at == position else None)
 
     def _heads(self) -> Finding | None:  # 3
         """Compare every signed head of the size reached."""
@@ -107,6 +109,9 @@ class Walk:
             size, root, inside = self._next
             if size == frontier.size and root != frontier.root():
                 last = max(size - 1, 0)
+                pushed = self._pushed_in()
+                if pushed:
+                    return pushed
                 if inside:
                     detail = "the entries do not have the root that was signed"
                     return self.finding("edited", self.reached.signed, detail, last=last)
@@ -116,6 +121,15 @@ class Walk:
             self.checked += 1
             self._advance()
         return None
+
+    def _pushed_in(self) -> Finding | None:
+        """Whether the last entry stands before one that followed from the entry before it."""
+        size = self.reached.frontier.size
+        query = select(entry).where(entry.c.tenant_id == self.tenant, entry.c.position == size)
+        row = self.connection.execute(query.limit(1)).first()
+        if row is None or link_of(next_chain(self._before, row.leaf_hash)) != row.link:
+            return None
+        return self.finding("inserted", size - 1, "this entry was never recorded here")
 
     def _end(self) -> Finding | None:  # 4
         size = self.reached.frontier.size

@@ -15,10 +15,11 @@ from sqlalchemy import Engine
 from .. import migrations
 from ..audit.checkpoints import SignerKey
 from ..audit.entries import Entry, new_event_id, now_us
+from ..audit.outside import chosen
 from ..audit.sequencer import Sequencer
 from ..audit.staging import stage
 from ..database import PLATFORM, own_engine, trail_url
-from ..errors import ConfigurationError, InvalidInput, TrailDamaged, TrailRolledBack
+from ..errors import CheckpointsAway, ConfigurationError, InvalidInput, TrailDamaged, TrailRolledBack
 from ..i18n import N_, time_text, translate
 from ..settings import Settings
 from ..tenants.directory import Directory
@@ -172,13 +173,13 @@ class Desk:
             sequencer = self.guard.sequencer
         else:
             try:
-                signer, checkpoints = self.signer, self.settings.checkpoint_folder
+                signer, outside = self.signer, chosen(self.settings.checkpoint_places)
             except ConfigurationError:
                 return None  # only who holds the signer's key can sequence; reading does not need it
-            sequencer = Sequencer(*self.engines, signer, checkpoints=checkpoints)
+            sequencer = Sequencer(*self.engines, signer, outside=outside)
         try:
             sequencer.run_once()
-        except (TrailRolledBack, TrailDamaged) as error:
+        except (CheckpointsAway, TrailRolledBack, TrailDamaged) as error:
             return error
         finally:
             sequencer.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..audit.checkpoints import VerifierKey
 from ..audit.log import MAXIMUM, Filter, list_entries
+from ..audit.outside import chosen
 from ..audit.verify import verify as verify_trail
 from ..database import PLATFORM
 from ..errors import InvalidInput
@@ -20,6 +20,7 @@ from .terminal import complain, plain, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ..audit.log import Logged
     from ..audit.report import Report
@@ -81,7 +82,9 @@ def _verify(
     ctx: typer.Context,
     tenant_id: Annotated[str | None, typer.Option("--tenant", help="Default: all.")] = None,
     key: Annotated[str | None, typer.Option(help="The verifier key (amanah audit key); default: the signer's.")] = None,
-    checkpoints: Annotated[Path | None, typer.Option(help="Folder of checkpoints; default: the settings'.")] = None,
+    checkpoints: Annotated[
+        str | None, typer.Option(help="Folder (or s3://…) of checkpoints; default: the settings'.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that the trail is what was recorded and signed, or name the first entry that is not (exit code 1).
@@ -92,11 +95,11 @@ def _verify(
     core, trail = desk.engines
     if key is None:
         verifier = desk.signer.verifier
-        folder: Path | None = checkpoints or desk.settings.checkpoint_folder
+        places: tuple[Path | str, ...] = (checkpoints,) if checkpoints else desk.settings.checkpoint_places
         desk.sequence()  # what stops it is what verification finds
     else:  # an auditor's: with somebody else's key and copies of the checkpoints nothing is written
-        verifier, folder = VerifierKey.parse(key), checkpoints
-    report = verify_trail(core, trail, verifier, tenant_id, checkpoints=folder)
+        verifier, places = VerifierKey.parse(key), (checkpoints,) if checkpoints else ()
+    report = verify_trail(core, trail, verifier, tenant_id, outside=chosen(places))
     if tenant_id and not any(one.entries or one.checkpoints or one.finding for one in report.tenants):
         desk.known(tenant_id, platform=True)
     if key is None:

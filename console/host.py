@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from ..audit.checkpoints import SignerKey
+    from ..audit.outside import Outside
     from ..encryption.keyring import Keyring
     from ..middleware.asgi import AmanahMiddleware
     from ..middleware.identify import Identify
@@ -27,6 +28,10 @@ class Host(Protocol):
     signer: SignerKey
     settings: Settings
     is_development: bool
+
+    @property
+    def outside(self) -> Outside | None:
+        """Where checkpoints are kept outside the database."""
 
     def guarded(self, app: ASGIApp, routes: RouteTable, identify: Identify) -> AmanahMiddleware:
         """``app`` behind the HTTP gate with its own routes and its own answer to who is asking."""

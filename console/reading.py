@@ -13,17 +13,16 @@ from sqlalchemy import func, select
 
 from ..audit.entries import OUTCOMES
 from ..audit.log import Filter, Logged, find, list_entries
-from ..audit.models import checkpoint, entry, head
-from ..audit.published import PublishedCheckpoints
+from ..audit.models import entry, head
+from ..audit.standing import Standing, standing
 from ..audit.tree import leaf_hash
-from ..errors import TrailDamaged
+from ..errors import CheckpointsAway, TrailDamaged
 from ..i18n import N_
 from ..tenants.models import member, tenant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..audit.checkpoints import Checkpoint
     from .host import Host
 
 PAGE: Final = 50
@@ -128,51 +127,42 @@ def _labels(guard: Host, tenant_id: str, actors: set[str]) -> tuple[dict[str, st
 
 
 def read_state(guard: Host, tenant_id: str) -> State:
-    """Compare the log's end with the last signed checkpoint, in the database and outside.
+    """Compare the log's end with the last signed head, in the database and outside.
 
-    1. The checkpoint is signed by the installation's key, for this tenant.
+    1. It stands in a checkpoint that is signed by the installation's key.
     2. The head is not behind it, and has its root where the size is the same.
     3. The last entry stands where the head says.
     4. No checkpoint outside of the database knows of more.
 
     That the entries in between are untouched is the whole verification's business (``amanah audit verify``).
     """
-    verifier = guard.signer.verifier
     mine = entry.c.tenant_id == tenant_id
     last = select(func.coalesce(func.max(entry.c.position), -1)).where(mine).scalar_subquery()
-    newest = select(checkpoint).where(checkpoint.c.tenant_id == tenant_id).order_by(checkpoint.c.size.desc()).limit(1)
     problem: str | None = None
-    outside, row, told = 0, None, None
+    told: Standing | None = None
     try:
         # In this order: what is read later can only be further.
-        folder = guard.settings.checkpoint_folder
-        outside = PublishedCheckpoints(folder).size(tenant_id) if folder is not None else 0
-        with guard.trail_engine.connect() as connection:
-            row = connection.execute(newest).first()
-        told = None if row is None else verifier.checkpoint(row.note, verifier.origin(tenant_id))  # 1
+        told = standing(guard.trail_engine, guard.signer.verifier, guard.outside, tenant_id)  # 1
     except TrailDamaged:
         problem = N_("The last signature is not genuine.")
+    except CheckpointsAway:
+        problem = N_("The signatures that are kept elsewhere cannot be read now.")
     with guard.trail_engine.connect() as connection:
         ends = connection.execute(select(last.label("last"))).scalar_one()
         at_end = select(head.c.size, head.c.root, last.label("last")).where(head.c.tenant_id == tenant_id)
         end = connection.execute(at_end).first()  # one statement: head and last entry of one moment
     size, entries = (0, int(ends) + 1) if end is None else (int(end.size), int(end.last) + 1)
     if problem is None:
-        problem = _contradiction(size, None if end is None else end.root, entries, told, outside)
-    return State(
-        entries,
-        None if row is None else int(row.size),
-        None if row is None else int(row.at),
-        verifier.name,
-        problem,
-    )
+        problem = _contradiction(size, None if end is None else end.root, entries, told)
+    signed, at = (None, None) if told is None or not told.at else (told.size, told.at)
+    return State(entries, signed, at, guard.signer.verifier.name, problem)
 
 
-def _contradiction(size: int, root: bytes | None, entries: int, told: Checkpoint | None, outside: int) -> str | None:
+def _contradiction(size: int, root: bytes | None, entries: int, told: Standing | None) -> str | None:
     """What is wrong with a log of ``entries`` whose head says ``size`` and ``root`` (steps 2 to 4), as a message."""
     if told is not None and told.size == size and told.root != root:  # 2
         return N_("The log is not what was signed.")
-    if max(outside, 0 if told is None else told.size) > size or entries < size:  # 2, 3, 4
+    if (told is not None and max(told.outside, told.size) > size) or entries < size:  # 2, 3, 4
         return N_("The log is shorter than what was signed.")
     if entries > size:  # 3
         return N_("The log holds entries that were never put into it properly.")

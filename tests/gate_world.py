@@ -5,7 +5,6 @@ Loaded by the conftest of the folders that use it.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from amanah.middleware.identify import Identity
 from amanah.middleware.routes import Route, RouteTable
 from amanah.tenants.directory import Directory
 from amanah.tenants.versions import VersionReader
+from tests.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,7 @@ class World:
         """Every entry that is durable in the trail's queue, oldest first."""
         with self.trail_engine.connect() as connection:
             rows = connection.execute(text("SELECT body FROM amanah_queued ORDER BY at, event_id")).scalars().all()
-        return [json.loads(row) for row in rows]
+        return [spelled_out(row) for row in rows]
 
     def break_trail(self) -> None:
         """Take the trail's queue away, as a dropped table or a full disk would."""
@@ -108,7 +108,15 @@ def build(url: str, folder: Path, *, filled: bool = False) -> World:
     versions = VersionReader(engine)
     admission = Admission(keyring=keyring, directory=directory, policies=policies, versions=versions)
     return World(
-        engine, trail_engine, keyring, directory, policies, versions, TrailWriter(trail_engine), admission, url
+        engine,
+        trail_engine,
+        keyring,
+        directory,
+        policies,
+        versions,
+        TrailWriter(trail_engine, bytes(32)),
+        admission,
+        url,
     )
 
 

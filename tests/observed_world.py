@@ -5,7 +5,6 @@ Loaded by the conftest of the folders that use it.
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +24,7 @@ from amanah.audit.queue_table import QueueTable
 from amanah.database import core, trail
 from amanah.guard import create_keys
 from amanah.settings import Settings
+from tests.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -236,7 +236,7 @@ class ObservedWorld:
             ]
         with self.made.engine.connect() as connection:
             bodies += connection.execute(text("SELECT body FROM amanah_staged")).scalars()
-        return sorted((json.loads(body) for body in dict.fromkeys(bodies)), key=lambda one: one["at"])
+        return sorted((spelled_out(body) for body in dict.fromkeys(bodies)), key=lambda one: one["at"])
 
     def close(self) -> None:
         """Stop the threads and let go of the databases."""

@@ -5,7 +5,6 @@ Loaded with ``from tests import rekeying_world``.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text, update
@@ -13,6 +12,7 @@ from sqlalchemy import text, update
 from amanah.encryption.keyring import Keyring
 from amanah.encryption.models import key as key_table
 from amanah.rekeying.keys import rotate_data
+from tests.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from amanah.guard import Guard
@@ -45,7 +45,7 @@ def acts(guard: Guard, tenant: str) -> list[dict[str, Any]]:
     """The details of what operators did, as the trail will say it, oldest first."""
     with guard.engine.connect() as connection:
         bodies = connection.scalars(text("SELECT body FROM amanah_staged ORDER BY at, event_id"))
-        entries = [json.loads(body) for body in bodies]
+        entries = [spelled_out(body) for body in bodies]
     return [e["detail"] for e in entries if e["kind"] == "admin" and e["tenant"] == tenant]
 
 

@@ -6,7 +6,6 @@ Loaded by the conftest of the folders that use it.
 from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 - SQLAlchemy evaluates the annotations
-import json
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from amanah.middleware.access import Access, open_access
 from amanah.middleware.declare import declare, shared
 from amanah.middleware.personal import Personal
 from amanah.settings import Settings
+from tests.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -263,7 +263,7 @@ class SqlWorld:
     def staged(self, tenant: str | None = None) -> list[dict[str, Any]]:
         """The entries that wait in the business database, oldest first."""
         rows = self.stored("SELECT body FROM amanah_staged ORDER BY at, event_id")
-        entries = [json.loads(row[0]) for row in rows]
+        entries = [spelled_out(row[0]) for row in rows]
         return [e for e in entries if e["kind"] == "write" and tenant in (None, e["tenant"])]
 
     def changes(self, tenant: str | None = None) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from amanah.audit.months import month_of, partition
+from amanah.audit.months import create, month_of
 from amanah.audit.packing import pack, unpack
 from amanah.audit.tally import tallied
 from amanah.audit.terms import Terms, terms
@@ -36,7 +36,8 @@ def upgrade() -> None:
         comment="Entries of tenants whose logs are not appended to now; their streams were found whole.",
     )
     op.execute(
-        "INSERT INTO amanah_parked (event_id, tenant_id, at, body) SELECT event_id, tenant_id, at, body FROM amanah_queued"
+        "INSERT INTO amanah_parked (event_id, tenant_id, at, body)"
+        " SELECT event_id, tenant_id, at, body FROM amanah_queued"
     )
     op.drop_table("amanah_queued")
     op.create_table(
@@ -74,7 +75,11 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False, comment="0 is the first"),
         sa.Column(
-            "month", sa.Integer(), autoincrement=False, nullable=False, comment="year * 12 + month - 1 of its sequencing"
+            "month",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="year * 12 + month - 1 of its sequencing",
         ),
         sa.Column("at", sa.BigInteger(), nullable=False, comment="microseconds since the epoch, UTC"),
         sa.Column("link", sa.BigInteger(), nullable=False, comment="the first 8 bytes of the chain up to here"),
@@ -187,9 +192,7 @@ def _carry_over(connection: sa.Connection) -> None:
                 break
             position = page[-1].position
             month = _write(connection, number, page, month)
-        connection.execute(
-            sa.text("UPDATE amanah_head SET month = :m WHERE tenant_id = :t"), {"m": month, "t": tenant}
-        )
+        connection.execute(sa.text("UPDATE amanah_head SET month = :m WHERE tenant_id = :t"), {"m": month, "t": tenant})
 
 
 def _write(connection: sa.Connection, number: int, page: list[sa.Row], month: int) -> int:
@@ -200,7 +203,8 @@ def _write(connection: sa.Connection, number: int, page: list[sa.Row], month: in
         body = old.body.encode()
         values = json.loads(body)
         month = max(month, month_of(old.at))
-        partition(connection, month)
+        if connection.dialect.name == "postgresql":
+            create(connection, month)
         found.append((old.position, old.at, values))
         rows.append(
             {
@@ -225,7 +229,7 @@ def _write(connection: sa.Connection, number: int, page: list[sa.Row], month: in
 
 
 def downgrade() -> None:
-    """Every entry goes back; a library of before reads those that it wrote. What is signed so far is not carried back."""
+    """Every entry goes back; a library of before reads those that it wrote. What is signed is not carried back."""
     on_postgresql = op.get_bind().dialect.name == "postgresql"
     if on_postgresql:
         op.execute("ALTER INDEX pk_amanah_entry RENAME TO pk_amanah_entry_after")
@@ -291,7 +295,7 @@ def downgrade() -> None:
     )
     for table in ("amanah_queued_after", "amanah_parked"):
         op.execute(
-            "INSERT INTO amanah_queued (event_id, tenant_id, at, body)"
+            "INSERT INTO amanah_queued (event_id, tenant_id, at, body)"  # noqa: S608 - one of two names
             f" SELECT event_id, min(tenant_id), min(at), min(body) FROM {table} t WHERE NOT EXISTS"
             " (SELECT 1 FROM amanah_queued q WHERE q.event_id = t.event_id) GROUP BY event_id"
         )

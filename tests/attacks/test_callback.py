@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 
 from amanah.errors import AccessRequired
 from amanah.middleware.callbacks import callback
+from tests.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +103,7 @@ def entries(shop: Shop) -> list[dict[str, Any]]:
             *connection.execute(text("SELECT body FROM amanah_queued")).scalars(),
             *connection.execute(text("SELECT body FROM amanah_entry")).scalars(),
         ]
-    return [json.loads(body) for body in dict.fromkeys(bodies)]
+    return [spelled_out(body) for body in dict.fromkeys(bodies)]
 
 
 def test_a_signed_callback_reads_the_tenant_of_its_row_and_no_other(shop: Shop) -> None:

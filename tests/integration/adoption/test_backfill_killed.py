@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 from tests import ready, sealing_world
 from tests.sealing_world import patient
+from tests.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +97,6 @@ def test_the_trail_shows_that_a_run_did_not_end(clinic: sealing_world.SealingWor
     )
     clinic.encrypt(batch=BATCH)
     bodies = clinic.sql("SELECT body FROM amanah_staged ORDER BY at, event_id")
-    entries = [json.loads(body) for (body,) in bodies]
+    entries = [spelled_out(body) for (body,) in bodies]
     acts = [e["detail"]["act"] for e in entries if e["tenant"] == "a"]
     assert acts == ["tenant.create", "encrypt.begin", "encrypt.begin", "encrypt.end"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select
 
+from amanah.audit.models import entry as log
+from amanah.audit.packing import unpack
 from iconix.seed import DEMO_CUSTOMER_ID, account_id
 from tests import ready
 
@@ -141,9 +143,18 @@ def test_each_request_leaves_the_entries_that_it_should(used):
     assert "7fff-8000" not in json.dumps(absent)
 
 
-def house_log(house: Any) -> list[Any]:
+class Logged(NamedTuple):
+    """An entry of the log, its body as it was hashed."""
+
+    event_id: str
+    tenant_id: str
+    body: str
+
+
+def house_log(house: Any) -> list[Logged]:
     with house.trail_engine.connect() as connection:
-        return list(connection.execute(text("SELECT event_id, tenant_id, body FROM amanah_entry")).all())
+        rows = connection.execute(select(log.c.event_id, log.c.tenant_id, log.c.body)).all()
+    return [Logged(event_id, tenant, unpack(body).decode()) for event_id, tenant, body in rows]
 
 
 def test_no_entry_holds_anything_personal(used, truth):

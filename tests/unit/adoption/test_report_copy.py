@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, inspect, make_url, text
 
 from amanah.adoption.report_copy import Order, report_copy
 from amanah.audit.entries import decode
+from amanah.audit.packing import unpack
 from amanah.audit.sequencer import Sequencer
 from amanah.errors import (
     CopyBusy,
@@ -117,7 +118,7 @@ def trail(world, tenant="a"):
         rows = connection.execute(
             text("SELECT body FROM amanah_entry WHERE tenant_id = :tenant ORDER BY position"), {"tenant": tenant}
         )
-        entries = [decode(bytes(row[0]) if not isinstance(row[0], str) else row[0].encode()) for row in rows]
+        entries = [decode(unpack(bytes(row[0]))) for row in rows]
     return [one for one in entries if one.actor == "report-copy"]
 
 

@@ -20,6 +20,7 @@ from amanah.adoption.sealing_targets import chosen
 from amanah.errors import InvalidInput, KeysUnavailable, NothingToSeal, SealingStepWrong, SiblingsMissing
 from tests import sealing_world, sql_world
 from tests.sealing_world import UUIDS, patient
+from tests.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +61,7 @@ def just_before(statement: str, then: Callable[[], Any]) -> Iterator[list[str]]:
 def acts(clinic: sealing_world.SealingWorld, tenant: str) -> list[dict[str, Any]]:
     """What the tenant's trail says of sealing, oldest first."""
     bodies = clinic.sql("SELECT body FROM amanah_staged ORDER BY at, event_id")
-    entries = [json.loads(body) for (body,) in bodies]
+    entries = [spelled_out(body) for (body,) in bodies]
     return [e["detail"] for e in entries if e["tenant"] == tenant and e["detail"]["act"] != "tenant.create"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from sqlalchemy import Engine, event, select
 from amanah.adoption.sealing_restore import restore
 from amanah.errors import SealingStepWrong
 from tests import sealing_world
+from tests.spelled_out import spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,7 +139,7 @@ def test_one_tenant_and_one_column_can_be_restored_alone(clinic: sealing_world.S
     assert (list(results), results["patient.phone"].done) == (["patient.phone"], 1)
     assert clinic.sql("SELECT id FROM patient WHERE phone IS NOT NULL OR score IS NOT NULL") == [(4,)]
     bodies = clinic.sql("SELECT body FROM amanah_staged ORDER BY at, event_id")
-    acts = [(e["tenant"], e["detail"]) for e in (json.loads(body) for (body,) in bodies)]
+    acts = [(e["tenant"], e["detail"]) for e in (spelled_out(body) for (body,) in bodies)]
     assert [one for one in acts if one[1]["act"].startswith("decrypt")] == [
         ("b", {"act": "decrypt.begin", "columns": "patient.phone"}),
         ("b", {"act": "decrypt.end", "patient.phone": 1}),

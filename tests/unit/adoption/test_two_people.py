@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from amanah.adoption.requests import look_up, requests_of
@@ -17,6 +19,7 @@ from amanah.errors import (
     SealingStepWrong,
     TenantForeign,
 )
+from tests.spelled_out import spelled_out
 
 DAY = 24 * 3600 * 1_000_000
 
@@ -82,7 +85,8 @@ def test_each_step_is_an_entry_of_the_tenants_trail(office_of_two):
         engine = office.guard.engine if where == "amanah_staged" else office.guard.trail_engine
         with engine.connect() as connection:
             bodies = connection.exec_driver_sql(f"SELECT body FROM {where}").scalars().all()
-        assert not any("courier" in body for body in bodies)
+        assert bodies or where == "amanah_staged"
+        assert not any("courier" in json.dumps(spelled_out(body)) for body in bodies)
 
 
 def test_whoever_asked_may_withdraw_it_without_any_right(office_of_two):

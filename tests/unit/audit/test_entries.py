@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amanah.audit.entries import Entry, What, decode, new_event_id, now_us
+from amanah.audit.entries import Change, Entry, What, decode, new_event_id, now_us
 from amanah.errors import InvalidInput, TrailDamaged
 
 
@@ -32,11 +32,16 @@ def full(**changes: Any) -> Entry:
         "route": "GET /patients/{id}",
         "request": "r-1",
         "status": 200,
-        "what": (What("patient", "read", ("name",), ("nik",), ("1", "2"), ("1", "2"), 2),),
+        "what": (
+            What("patient", "read", ("name",), ("nik",), ("1", "2"), ("1", "2"), 2),
+            What("patient", "update", ("name",), changes=(Change("1", "name", "b2xk", "bmV3"), Change("2", "name"))),
+        ),
         "decision": {"resource": "patient", "action": "read", "allow": True, "rule": None, "policy_version": 3},
         "sealed": {"ip": "c2VhbGVk", "agent": "YWdlbnQ="},
         "tokens": {"ip": "00" * 16},
         "detail": {"rows": 3, "exported": False, "format": "csv"},
+        "sign_in": "cd" * 16,
+        "wrote": ("ef" * 16 + ":" + "00" * 32,),
     }
     return Entry(**(values | changes))
 
@@ -53,14 +58,36 @@ def test_the_encoding_is_sorted_ascii_json_without_spaces() -> None:
 
 
 def test_the_encoding_never_changes() -> None:
-    """Old trails must verify for ever: this exact text is the format, version 1."""
+    """Old trails must verify for ever: these exact texts are the format, version 2 and version 1."""
     entry = Entry(id="a" * 32, at=1, tenant="t", access="x", kind="job")
     assert entry.encode() == (
+        b'{"access":"x","actor_kind":"anonymous","at":1,"id":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","kind":"job",'
+        b'"tenant":"t","v":2}'
+    )
+    before = dataclasses.replace(entry, v=1)
+    assert before.encode() == (
         b'{"access":"x","actor":null,"actor_kind":"anonymous","at":1,"decision":null,"detail":{},'
         b'"id":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","inferred":false,"kind":"job","outcome":"answered","purpose":null,'
         b'"refusal":null,"request":null,"roles":[],"route":null,"sealed":{},"status":null,"strength":"","tenant":"t",'
         b'"tokens":{},"v":1,"what":[]}'
     )
+    assert decode(before.encode()) == before
+
+
+def test_an_entry_of_version_1_has_nothing_that_came_later() -> None:
+    """What it could not say is not left out in silence."""
+    changed = What("p", "update", changes=(Change("1", "c"),))
+    plain: dict[str, Any] = {"v": 1, "sign_in": None, "wrote": (), "what": ()}
+    assert full(**plain).encode()
+    for later in ({"sign_in": "a" * 32}, {"wrote": ("x",)}, {"what": (changed,)}):
+        with pytest.raises(InvalidInput):
+            full(**(plain | later)).encode()
+
+
+def test_an_entry_of_a_future_version_says_so() -> None:
+    """The remedy is another library, not a search for damage."""
+    with pytest.raises(TrailDamaged, match="version 3"):
+        decode(full().encode().replace(b'"v":2', b'"v":3'))
 
 
 @given(text=st.text(), number=st.integers(), flag=st.booleans(), names=st.lists(st.text(), max_size=3))
@@ -99,7 +126,10 @@ def test_any_text_and_number_survives(text: str, number: int, flag: bool, names:
         {"id": 5},
         {"tenant": "Tenant A"},
         {"tenant": ""},
-        {"v": 2},
+        {"v": 3},
+        {"v": "2"},
+        {"wrote": "x"},
+        {"what": (What("p", "update", changes=("x",)),)},  # type: ignore[arg-type]
         {"sealed": {"ip": b"bytes"}},
         {"what": (What("patient", "read", count=1.0),)},  # type: ignore[arg-type]
         {"what": ("patient",)},
@@ -122,16 +152,23 @@ def test_a_status_of_the_standard_library_is_a_number() -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda body: body.replace(b'"v":1', b'"v":2'),
-        lambda body: body.replace(b'"v":1', b'"v":true'),
+        lambda body: body.replace(b'"v":2', b'"v":1'),
+        lambda body: body.replace(b'"v":2', b'"v":3'),
+        lambda body: body.replace(b'"v":2', b'"v":true'),
+        lambda body: body.replace(b'"v":2', b'"v":[]'),
+        lambda body: body.replace(b'"status":200', b'"sign_in":null,"status":200'),
+        lambda body: body.replace(b'"actor":"17"', b'"actor":"17","actor_kind":"member"'),
+        lambda body: body.replace(b'"count":2', b'"changes":[],"count":2'),
         lambda body: body.replace(b":", b": ", 1),
         lambda body: body + b"\n",
         lambda body: body.replace(b'"status":200', b'"status":200.0'),
         lambda body: body.replace(b'"status":200', b'"status":NaN'),
-        lambda body: body.replace(b'"status":200,', b""),
+        lambda body: body.replace(b'"kind":"access",', b""),
         lambda body: body.replace(b'"status":200', b'"status":200,"status":200'),
         lambda body: body.replace(b'"status":200', b'"status":200,"extra":1'),
-        lambda body: body.replace(b'"actor":"17","actor_kind":"member"', b'"actor_kind":"member","actor":"17"'),
+        lambda body: body.replace(
+            b'"access":"' + b"ab" * 16 + b'","actor":"17"', b'"actor":"17","access":"' + b"ab" * 16 + b'"'
+        ),
         lambda body: body.replace(b'"columns":["name"]', b'"columns":"name"'),
         lambda body: body.replace(b'"count":2', b'"count":2,"more":1'),
         lambda body: body.replace(b"doctor", "döctor".encode()),

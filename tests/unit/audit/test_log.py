@@ -91,7 +91,7 @@ def test_a_page_has_a_size(trail_database: Engine) -> None:
 
 def test_an_entry_is_found_wherever_it_is(own_database: Engine, trail_database: Engine, entries: list[Entry]) -> None:
     """In the log with its position; queued or staged without one; by its own tenant only."""
-    writer = TrailWriter(trail_database)
+    writer = TrailWriter(trail_database, bytes(32))
     waiting, staged = an_entry(20), an_entry(21)
     writer.record(waiting)
     writer.close()

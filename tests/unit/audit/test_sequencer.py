@@ -15,13 +15,14 @@ from sqlalchemy import event, func, select
 
 from amanah.audit.checkpoints import SignerKey
 from amanah.audit.entries import Entry, new_event_id, now_us
-from amanah.audit.models import checkpoint, entry, heartbeat, lease, queued
-from amanah.audit.published import PublishedCheckpoints
+from amanah.audit.heads import read_record
+from amanah.audit.models import checkpoint, entry, heartbeat, lease, queued, signed_head
+from amanah.audit.outside_folder import FolderOutside
 from amanah.audit.sequencer import Sequencer
 from amanah.audit.staging import stage, staged
 from amanah.audit.verify import verify
 from amanah.audit.writer import TrailWriter
-from amanah.errors import ConfigurationError, InvalidInput, TrailDamaged
+from amanah.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,18 @@ def put(engine: Engine, count: int, tenant: str = "klinik-a") -> list[str]:
     with engine.begin() as connection:
         stage(connection, entries)
     return [one.id for one in entries]
+
+
+def outside(folder: Path) -> FolderOutside:
+    """The folder of checkpoints, made as setting up makes it."""
+    folder.mkdir(exist_ok=True)
+    return FolderOutside(folder)
+
+
+def published(folder: Path, tenant: str) -> int:
+    """The greatest size of the tenant's tree that the folder knows of."""
+    records = FolderOutside(folder).read()
+    return max((one.size for _, text in records for one in read_record(text)[1] if one.tenant == tenant), default=0)
 
 
 def logged(engine: Engine) -> list[str]:
@@ -67,7 +80,7 @@ def signer(tmp_path: Path) -> SignerKey:
 @pytest.fixture
 def sequencer(own_database: Engine, trail_database: Engine, signer: SignerKey, tmp_path: Path) -> Iterator[Sequencer]:
     """A sequencer with small batches."""
-    sequencer = Sequencer(own_database, trail_database, signer, checkpoints=tmp_path / "checkpoints", batch=7)
+    sequencer = Sequencer(own_database, trail_database, signer, outside=outside(tmp_path / "checkpoints"), batch=7)
     yield sequencer
     sequencer.close()
 
@@ -77,7 +90,7 @@ def test_entries_of_both_staging_tables_get_their_places(
 ) -> None:
     """Writes staged with the business and reads queued by the writer end up in one verified log per tenant."""
     ids = put(own_database, 20) + put(own_database, 3, "toko-b")
-    writer = TrailWriter(trail_database)
+    writer = TrailWriter(trail_database, signer.stream_key)
     for _ in range(10):
         one = an_entry()
         ids.append(one.id)
@@ -87,7 +100,7 @@ def test_entries_of_both_staging_tables_get_their_places(
     assert sequencer.run_once() == 0
     assert sorted(logged(trail_database)) == sorted(ids)
     assert waiting(own_database, trail_database) == 0
-    report = verify(own_database, trail_database, signer.verifier, checkpoints=tmp_path / "checkpoints")
+    report = verify(own_database, trail_database, signer.verifier, outside=outside(tmp_path / "checkpoints"))
     assert report.whole
     assert [(one.tenant, one.entries, one.signed) for one in report.tenants] == [("klinik-a", 30, 30), ("toko-b", 3, 3)]
 
@@ -121,17 +134,17 @@ def test_an_entry_that_is_staged_again_after_it_was_moved_is_not_there_twice(
     assert waiting(own_database, trail_database) == 0
 
 
-@pytest.mark.parametrize("statement", range(1, 14))
+@pytest.mark.parametrize("statement", range(1, 36))
 def test_a_sequencer_that_dies_at_any_statement_loses_and_doubles_nothing(
     own_database: Engine, trail_database: Engine, signer: SignerKey, tmp_path: Path, statement: int
 ) -> None:
     """Stop it before its n-th statement, let another one go on: each entry is in the log exactly once."""
     ids = put(own_database, 4)
-    with trail_database.begin() as connection:
-        for one in (an_entry(), an_entry()):
-            values = {"event_id": one.id, "tenant_id": one.tenant, "at": one.at, "body": one.encode().decode()}
-            connection.execute(queued.insert(), values)
-            ids.append(one.id)
+    writer = TrailWriter(trail_database, signer.stream_key)
+    for one in (an_entry(), an_entry()):
+        writer.record(one)
+        ids.append(one.id)
+    writer.close()
     left = statement
 
     def die(*_: object) -> None:
@@ -142,29 +155,30 @@ def test_a_sequencer_that_dies_at_any_statement_loses_and_doubles_nothing(
 
     for engine in {own_database, trail_database}:
         event.listen(engine, "before_cursor_execute", die)
-    first = Sequencer(own_database, trail_database, signer, checkpoints=tmp_path / "checkpoints")
+    first = Sequencer(own_database, trail_database, signer, outside=outside(tmp_path / "checkpoints"))
     with contextlib.suppress(KeyboardInterrupt):
         first.run_once()
     for engine in {own_database, trail_database}:
         event.remove(engine, "before_cursor_execute", die)
     first.close()
-    second = Sequencer(own_database, trail_database, signer, checkpoints=tmp_path / "checkpoints")
+    second = Sequencer(own_database, trail_database, signer, outside=outside(tmp_path / "checkpoints"))
     second.run_once()
     second.close()
     assert sorted(logged(trail_database)) == sorted(ids)
     assert waiting(own_database, trail_database) == 0
-    assert verify(own_database, trail_database, signer.verifier, checkpoints=tmp_path / "checkpoints").whole
+    assert verify(own_database, trail_database, signer.verifier, outside=outside(tmp_path / "checkpoints")).whole
 
 
 _SEQUENCER = """
 import pathlib, sys
 from amanah.audit.checkpoints import SignerKey
+from amanah.audit.outside_folder import FolderOutside
 from amanah.audit.sequencer import Sequencer
 from amanah.database import own_engine
 core, trail, folder = sys.argv[1:]
 signer = SignerKey.load(pathlib.Path(folder) / "signer.key")
-sequencer = Sequencer(own_engine(core), own_engine(trail), signer, checkpoints=pathlib.Path(folder) / "checkpoints",
-                      batch=1, beat=0.0)
+outside = FolderOutside(pathlib.Path(folder) / "checkpoints")
+sequencer = Sequencer(own_engine(core), own_engine(trail), signer, outside=outside, batch=1, beat=0.0)
 print("ready", flush=True)
 while True:
     sequencer.run_once()
@@ -190,12 +204,12 @@ def test_a_killed_sequencer_loses_and_doubles_nothing(
             process.send_signal(signal.SIGKILL)
         with trail_database.begin() as connection:
             connection.execute(lease.update().values(until=0))  # instead of waiting until it ends
-    last = Sequencer(own_database, trail_database, signer, checkpoints=tmp_path / "checkpoints")
+    last = Sequencer(own_database, trail_database, signer, outside=outside(tmp_path / "checkpoints"))
     last.run_once()
     last.close()
     assert sorted(logged(trail_database)) == sorted(ids)
     assert waiting(own_database, trail_database) == 0
-    assert verify(own_database, trail_database, signer.verifier, checkpoints=tmp_path / "checkpoints").whole
+    assert verify(own_database, trail_database, signer.verifier, outside=outside(tmp_path / "checkpoints")).whole
 
 
 def test_two_sequencers_share_the_work_by_lease(
@@ -240,7 +254,7 @@ def test_the_background_thread_moves_and_publishes(
     own_database: Engine, trail_database: Engine, signer: SignerKey, tmp_path: Path
 ) -> None:
     """Started, it does all of this by itself, and a heartbeat is there although nothing happened."""
-    sequencer = Sequencer(own_database, trail_database, signer, checkpoints=tmp_path / "checkpoints", beat=0.1)
+    sequencer = Sequencer(own_database, trail_database, signer, outside=outside(tmp_path / "checkpoints"), beat=0.1)
     sequencer.start()
     sequencer.start()
     until = time.monotonic() + 30
@@ -251,8 +265,8 @@ def test_the_background_thread_moves_and_publishes(
         time.sleep(0.05)
     sequencer.close()
     assert sorted(logged(trail_database)) == sorted(ids)
-    assert PublishedCheckpoints(tmp_path / "checkpoints").size("klinik-a") == 3
-    report = verify(own_database, trail_database, signer.verifier, checkpoints=tmp_path / "checkpoints")
+    assert published(tmp_path / "checkpoints", "klinik-a") == 3
+    report = verify(own_database, trail_database, signer.verifier, outside=outside(tmp_path / "checkpoints"))
     assert report.whole
     assert report.heartbeat_at is not None
 
@@ -283,52 +297,18 @@ def test_a_checkpoint_that_did_not_reach_the_folder_is_brought_there_later(
     inside.run_once()
     inside.close()
     folder = tmp_path / "checkpoints"
-    outside = Sequencer(own_database, trail_database, signer, checkpoints=folder)
-    outside.run_once()
-    assert PublishedCheckpoints(folder).size("klinik-a") == 2
-    (folder / "toko-b.checkpoints").mkdir()
+    both = Sequencer(own_database, trail_database, signer, outside=outside(folder), beat=0.0)
+    both.run_once()
+    assert published(folder, "klinik-a") == 2
+    (folder / "lock").unlink()
+    folder.rename(tmp_path / "unmounted")
     put(own_database, 2, "toko-b")
-    with pytest.raises(OSError, match="directory"):
-        outside.run_once()
-    (folder / "toko-b.checkpoints").rmdir()
-    outside.run_once()
-    outside.publish()
-    outside.close()
-    assert PublishedCheckpoints(folder).size("toko-b") == 2
-
-
-def test_half_a_note_at_the_end_of_a_file_is_ignored_and_taken_off(tmp_path: Path, signer: SignerKey) -> None:
-    """What a crash leaves behind neither counts nor spoils the next note."""
-    published = PublishedCheckpoints(tmp_path / "checkpoints")
-    notes = [signer.checkpoint("klinik-a", size, bytes([size]) * 32) for size in range(1, 40)]
-    for note in notes[:-1]:
-        published.append("klinik-a", note)
-    path = tmp_path / "checkpoints" / "klinik-a.checkpoints"
-    with path.open("a") as file:
-        file.write(notes[-1][:-10])
-    assert published.size("klinik-a") == 38
-    assert list(published.notes("klinik-a")) == notes[:-1]
-    published.append("klinik-a", notes[-1])
-    assert list(published.notes("klinik-a")) == notes
-    assert published.size("klinik-a") == 39
-    assert published.tenants() == ["klinik-a"]
-    assert list(published.notes("nobody")) == []
-    assert published.size("nobody") == 0
-
-
-def test_a_file_that_is_no_list_of_checkpoints_stops_rather_than_passes(tmp_path: Path) -> None:
-    """Rubbish outside never counts as "nothing was published"."""
-    published = PublishedCheckpoints(tmp_path / "checkpoints")
-    path = tmp_path / "checkpoints" / "klinik-a.checkpoints"
-    for rubbish in (b"x\n" * 5000, b"a\nb\nc\n\n\xe2\x80\x94 x y\n"):
-        path.write_bytes(rubbish)
-        with pytest.raises(TrailDamaged):
-            published.size("klinik-a")
-    with pytest.raises(TrailDamaged):
-        published.size("../klinik-a")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError):
-        PublishedCheckpoints(tmp_path / "file")
+    both.run_once()  # signed in the database; what reaches the folder waits
+    (tmp_path / "unmounted").rename(folder)
+    assert published(folder, "toko-b") == 0
+    both.run_once()
+    both.close()
+    assert published(folder, "toko-b") == 2
 
 
 def test_verification_sees_one_moment_while_the_log_grows(
@@ -349,7 +329,7 @@ def test_verification_sees_one_moment_while_the_log_grows(
     thread.start()
     try:
         for _ in range(10):
-            report = verify(own_database, trail_database, signer.verifier, checkpoints=tmp_path / "checkpoints")
+            report = verify(own_database, trail_database, signer.verifier, outside=outside(tmp_path / "checkpoints"))
             assert report.whole, report.findings
     finally:
         stop.set()
@@ -357,7 +337,7 @@ def test_verification_sees_one_moment_while_the_log_grows(
 
 
 def test_checkpoints_and_heartbeat_are_in_the_database_too(
-    sequencer: Sequencer, own_database: Engine, trail_database: Engine
+    sequencer: Sequencer, own_database: Engine, trail_database: Engine, tmp_path: Path
 ) -> None:
     """One checkpoint per changed head; none for a head that did not change; one heartbeat that is replaced."""
     put(own_database, 2)
@@ -367,6 +347,7 @@ def test_checkpoints_and_heartbeat_are_in_the_database_too(
     sequencer.run_once()
     sequencer.publish()
     with trail_database.connect() as connection:
-        assert connection.scalars(select(checkpoint.c.size).order_by(checkpoint.c.size)).all() == [2, 4]
+        assert connection.scalars(select(checkpoint.c.number).order_by(checkpoint.c.number)).all() == [1, 2]
+        assert connection.scalars(select(signed_head.c.size).order_by(signed_head.c.size)).all() == [2, 4]
         assert connection.scalar(select(func.count()).select_from(heartbeat)) == 1
-    assert (sequencer._published._folder / "heartbeat.note").exists()  # type: ignore[union-attr]
+    assert (tmp_path / "checkpoints" / "heartbeat.note").exists()

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
+KEY = bytes(range(32))
+
+
 def an_entry(tenant: str = "klinik-a", event_id: str | None = None) -> Entry:
     """Some entry of ``tenant``."""
     return Entry(id=event_id or new_event_id(), at=now_us(), tenant=tenant, access="x", kind="access")
@@ -52,7 +55,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def writer(engine: Engine) -> Iterator[TrailWriter]:
     """A writer on that database."""
-    writer = TrailWriter(engine)
+    writer = TrailWriter(engine, KEY)
     yield writer
     writer.close()
 
@@ -130,7 +133,7 @@ def test_an_entry_that_the_database_refuses_fails_alone(writer: TrailWriter, eng
 def test_without_its_tables_the_trail_says_so(database_url: str) -> None:
     """A trail database that was not migrated is named as such, and the writer recovers once it is."""
     engine = own_engine(trail_url(database_url))
-    writer = TrailWriter(engine)
+    writer = TrailWriter(engine, KEY)
     with pytest.raises(DatabaseNotMigrated):
         writer.record(an_entry())
     trail.create_all(engine)
@@ -144,7 +147,7 @@ def test_a_failing_database_fails_every_waiter_and_the_writer_recovers(tmp_path:
     """When the database goes away all who wait are told; when it is back, entries are taken again."""
     folder = tmp_path / "gone"
     engine = own_engine(f"sqlite:///{folder}/trail.db")
-    writer = TrailWriter(engine)
+    writer = TrailWriter(engine, KEY)
     futures = [writer.submit(an_entry()) for _ in range(50)]
     for future in futures:
         with pytest.raises(TrailUnavailable):
@@ -161,7 +164,7 @@ def test_a_failing_database_fails_every_waiter_and_the_writer_recovers(tmp_path:
 def test_who_comes_back_after_the_failure_is_tried_afresh(database_url: str) -> None:
     """An entry handed in by somebody who was just told of the failure does not share that failure."""
     engine = own_engine(trail_url(database_url))
-    writer = TrailWriter(engine)
+    writer = TrailWriter(engine, KEY)
     again: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
 
     def mended_and_back(_: object) -> None:  # in the writer's own thread, while it tells the others
@@ -199,7 +202,7 @@ def test_a_full_queue_is_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "trail.db"
     engine = own_engine(f"sqlite:///{path}")
     trail.create_all(engine)
-    writer = TrailWriter(engine, capacity=3, batch=1)
+    writer = TrailWriter(engine, KEY, capacity=3, batch=1)
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     futures = []
@@ -240,7 +243,7 @@ def test_a_loop_that_was_closed_does_not_stop_the_writer(tmp_path: Path) -> None
     path = tmp_path / "trail.db"
     engine = own_engine(f"sqlite:///{path}")
     trail.create_all(engine)
-    writer = TrailWriter(engine)
+    writer = TrailWriter(engine, KEY)
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
 
@@ -289,9 +292,9 @@ def test_an_unknown_kind_of_database_is_refused_when_building() -> None:
     engine = create_engine("sqlite://")
     engine.dialect.name = "oracle"
     with pytest.raises(ConfigurationError):
-        TrailWriter(engine)
+        TrailWriter(engine, KEY)
     with pytest.raises(ValueError, match="at least 1"):
-        TrailWriter(create_engine("sqlite://"), capacity=0)
+        TrailWriter(create_engine("sqlite://"), KEY, capacity=0)
 
 
 _SUBMITTER = """
@@ -299,7 +302,7 @@ import asyncio, sys
 from amanah.audit.entries import Entry, new_event_id, now_us
 from amanah.audit.writer import TrailWriter
 from amanah.database import own_engine
-writer = TrailWriter(own_engine(sys.argv[1]))
+writer = TrailWriter(own_engine(sys.argv[1]), bytes(32))
 
 async def one():
     while True:

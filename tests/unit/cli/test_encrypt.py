@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from tests.spelled_out import spelled_out
+
 APP = '''"""An application in use, of this test's own."""
 from pathlib import Path
 from sqlalchemy import Column, Date, MetaData, String, Table, create_engine
@@ -90,7 +92,7 @@ def test_it_seals_and_says_what_it_did(town: Town) -> None:
 def test_it_says_the_trail_who_did_it(town: Town) -> None:
     """By the operator's name."""
     town.run("encrypt", "customer.phone", "--tenant", "toko-a")
-    bodies = [json.loads(body) for (body,) in town.sql("SELECT body FROM amanah_staged ORDER BY at, event_id")]
+    bodies = [spelled_out(body) for (body,) in town.sql("SELECT body FROM amanah_staged ORDER BY at, event_id")]
     assert [(e["actor"], e["detail"]["act"]) for e in bodies][-2:] == [
         ("operator:ops", "encrypt.begin"),
         ("operator:ops", "encrypt.end"),

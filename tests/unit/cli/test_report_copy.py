@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from amanah import database
+from tests.spelled_out import spelled_out
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_the_operator_is_on_record(run, office, tmp_path):
     with guard.trail_engine.connect() as connection:
         bodies = connection.execute(text("SELECT body FROM amanah_entry WHERE tenant_id = 'toko-a'")).scalars().all()
     guard.close()
-    told = [json.loads(body) for body in bodies]
+    told = [spelled_out(body) for body in bodies]
     copies = [one for one in told if one["detail"].get("act") == "report-copy"]
     assert {(one["actor"], one["actor_kind"]) for one in copies} == {
         ("operator:ops", "operator"),

@@ -8,13 +8,15 @@ from typing import Any
 from sqlalchemy import text
 
 from amanah.encryption.keyring import Keyring
+from tests.spelled_out import spelled_out
 
 
 def bodies(office: Any) -> list[dict[str, Any]]:
     """What waits for its place in the trail, oldest first."""
     guard = office.guard()
     with guard.engine.connect() as connection:
-        found = [json.loads(body) for (body,) in connection.execute(text("SELECT body FROM amanah_staged ORDER BY at"))]
+        rows = connection.execute(text("SELECT body FROM amanah_staged ORDER BY at"))
+        found = [spelled_out(body) for (body,) in rows]
     guard.close()
     return found
 

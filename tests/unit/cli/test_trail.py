@@ -72,7 +72,7 @@ def test_an_edited_entry_is_named_and_fails_verification(office):
     trail = database.own_engine(database.trail_url(office.url))
     with trail.begin() as connection:
         mine = (entry_table.c.tenant_id == "toko-a") & (entry_table.c.position == 2)
-        connection.execute(update(entry_table).where(mine).values(actor="somebody-else"))
+        connection.execute(update(entry_table).where(mine).values(event_id="0" * 32))
     trail.dispose()
     result = office.run("audit", "verify")
     assert (result.exit_code, "toko-a: edited at 2" in result.stdout) == (1, True)

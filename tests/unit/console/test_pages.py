@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
+from amanah.audit.models import entry as log
 from amanah.console import mount
 from amanah.errors import ConfigurationError
 
@@ -108,7 +109,8 @@ def test_a_long_trail_comes_page_by_page(console):
     [
         "DELETE FROM amanah_entry WHERE tenant_id = 'toko' AND position > 0",
         "UPDATE amanah_head SET size = 1 WHERE tenant_id = 'toko'",
-        "UPDATE amanah_checkpoint SET note = 'x' WHERE tenant_id = 'toko'",
+        "UPDATE amanah_checkpoint SET note = 'x'",
+        "UPDATE amanah_signed_head SET size = size + 1 WHERE tenant_id = 'toko'",
     ],
 )
 def test_a_damaged_end_of_the_log_turns_the_page_red(console, damage):
@@ -128,7 +130,7 @@ def test_an_entry_that_was_changed_afterwards_says_so(console):
     assert "changed afterwards" not in browser.get(f"/entries/{first.id}").text
     changed = first.encode().decode().replace("tenant.create", "tenant.crEate")
     with console.guard.trail_engine.begin() as connection:
-        connection.execute(text("UPDATE amanah_entry SET body = :b WHERE event_id = :i"), {"b": changed, "i": first.id})
+        connection.execute(log.update().where(log.c.event_id == first.id).values(body=changed.encode()))
     assert "changed afterwards" in browser.get(f"/entries/{first.id}").text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import threading
 from pathlib import Path
@@ -17,6 +16,7 @@ from amanah.middleware.admission import Admission
 from amanah.middleware.first_sight import PER_MINUTE, FirstSight
 from amanah.middleware.identify import Identity
 from amanah.middleware.routes import route
+from tests.spelled_out import spelled_out
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ def acts(world, tenant="toko"):
     found = [one.entry for one in list_entries(world.trail_engine, tenant, limit=1000)]
     with world.engine.connect() as connection:
         rows = connection.execute(text("SELECT body FROM amanah_staged WHERE tenant_id = :t"), {"t": tenant})
-        found = [json.loads(row.body) for row in rows]
+        found = [spelled_out(row.body) for row in rows]
     return [one for one in found if one["detail"].get("act") == "member.first_seen"]
 
 

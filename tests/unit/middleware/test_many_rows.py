@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
+from tests.spelled_out import spelled_out
+
 ROWS = 16_000
 
 
@@ -22,6 +24,6 @@ def test_a_job_may_write_and_read_very_many_rows(books: Any) -> None:
     with books.session() as session:
         assert len(session.execute(select(customer.id, customer.name)).all()) == ROWS + 2
     with books.guard.trail_engine.connect() as connection:
-        bodies = [json.loads(row[0]) for row in connection.exec_driver_sql("SELECT body FROM amanah_queued")]
+        bodies = [spelled_out(row[0]) for row in connection.exec_driver_sql("SELECT body FROM amanah_queued")]
     read = [len(what["rows"]) for body in bodies for what in body["what"] if "name" in what["columns"]]
     assert sum(read) == ROWS + 2
