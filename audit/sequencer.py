@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from .. import measures
 from ..errors import AmanahError, TrailDamaged, TrailRolledBack
 from .append import HeadMoved, append
 from .entries import new_event_id, now_us
@@ -159,6 +160,7 @@ class Sequencer:
         if source is not self._trail:
             with source.begin() as connection:
                 connection.execute(delete(table).where(table.c.event_id.in_(ids)))
+        measures.sequenced(len(ids))
         return len(ids)
 
     def _bound(self, connection: Connection, tenant: str) -> int:
