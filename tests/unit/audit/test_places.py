@@ -89,9 +89,11 @@ def test_a_heartbeat_makes_up_too(folders, clock):
     assert (numbers(b), FolderOutside(b).heartbeat()) == ([1], "beat")
 
 
-def test_another_process_makes_up_for_what_the_one_before_it_owed(folders, clock):
+@pytest.mark.parametrize("order", [1, -1])
+def test_another_process_makes_up_for_what_the_one_before_it_owed(folders, clock, order):
     """What a place lacks is found out by asking, not remembered: also by one that had stood by for long."""
-    a, b = folders
+    a, b = folders = folders[::order]
+    folders = tuple(sorted(folders))
     standby = both(folders, clock)
     standby.write(1, "one")
     first = both(folders, clock)
@@ -134,7 +136,7 @@ def test_whoever_reads_is_told_that_a_place_is_away(folders):
     places.write(1, "one")
     folders[1].rename(folders[1].with_name("gone"))
     with pytest.raises(CheckpointsAway):
-        list(places.read())
+        next(places.read())
 
 
 def test_a_sequencer_goes_on_with_what_the_other_places_have_unless_it_is_known_to_be_less(folders, clock):

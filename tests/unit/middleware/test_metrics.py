@@ -16,7 +16,6 @@ from amanah import Guard, declare, public, route
 from amanah.guard import create_keys
 from amanah.settings import Settings
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:Amanah lets plain HTTP in:RuntimeWarning")
 
 
