@@ -29,8 +29,6 @@ from .errors import AmanahError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-log = logging.getLogger(__name__)
-
 Format: TypeAlias = Literal["json", "text"]
 WITHHELD: Final = "(a message of another library)"
 

@@ -21,7 +21,7 @@ from ..errors import AmanahError, TrailDamaged, TrailRolledBack
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("amanah.worker")
 
 _LONGEST: Final = 60.0
 _SHORTEST: Final = 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -17,6 +18,8 @@ from ..i18n import N_
 
 if TYPE_CHECKING:
     from .desk import Desk
+
+log = logging.getLogger("amanah.worker")
 
 _ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\s\[\]]+)):([0-9]{1,5})")
 _HIGHEST_PORT: Final = 65_535
@@ -53,7 +56,7 @@ def worker(
             return
         served = None if address is None else _serve(desk, *address)
         stopping = _stop_on_signals(working)
-        logs.log.info("the worker has begun", extra={"facts": {"jobs": [job.name for job in working.jobs]}})
+        log.info("the worker has begun", extra={"facts": {"jobs": [job.name for job in working.jobs]}})
         working.start()
         try:
             working.wait()
@@ -63,7 +66,7 @@ def worker(
             if served is not None:
                 served.shutdown()
                 served.server_close()
-        logs.log.info("the worker has ended")
+        log.info("the worker has ended")
 
 
 def _jobs(desk: Desk) -> list[Job]:

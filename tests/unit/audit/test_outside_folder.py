@@ -192,7 +192,7 @@ while True:
 def test_a_killed_writer_loses_nothing_that_it_acknowledged(place):
     """``kill -9`` in a loop: what it said to have written is there, and no half record is read."""
     said = place.with_name("said")
-    for _ in range(20):
+    for _ in range(10):
         with said.open("w") as out:
             process = ready.start([sys.executable, "-c", WRITER, place], stdout=out)
         while said.stat().st_size < 10:

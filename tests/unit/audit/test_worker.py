@@ -82,7 +82,7 @@ def test_what_a_job_meets_is_said_once_and_that_it_is_over_too(caplog, monkeypat
             raise error
 
     worker = Worker([Job("told", 0, run)])
-    with caplog.at_level(logging.INFO, "amanah.audit.worker"):
+    with caplog.at_level(logging.INFO, "amanah.worker"):
         worker.start()
         until(lambda: len(runs) > 15)
         worker.stop()
