@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from .access_policies.policies import Policies
 from .audit.checkpoints import SignerKey
 from .audit.entries import Entry, new_event_id, now_us
+from .audit.metrics import Metrics
 from .audit.outside import chosen
 from .audit.sequencer import Sequencer
 from .audit.staging import Staging, stage
@@ -42,6 +44,7 @@ from .middleware.https import Transport
 from .middleware.identify import Identity
 from .middleware.jobs import JobAccess
 from .middleware.limited import demand_all
+from .middleware.metrics import MetricsApp
 from .middleware.observing import Observing
 from .middleware.observing_gate import ObservingGate
 from .middleware.posture import EVERYTHING, Posture, take_up
@@ -142,7 +145,7 @@ class Guard:
         )
         self.writer = TrailWriter(self.trail_engine, signer.stream_key, capacity=settings.trail_queue)
         self.notebook = None if observing is None else Notebook(self.writer)
-        self.outside = chosen(settings.checkpoint_places)
+        self.outside = chosen(settings.checkpoint_places, partly=True)
         self.sequencer = Sequencer(self.engine, self.trail_engine, signer, outside=self.outside)
         self._identify = identify
         self._callers = Callers(self.routes.routes, self.register, self.engine, fixed_tenant=fixed_tenant)
@@ -290,6 +293,15 @@ class Guard:
         report = read_report(self.register, name, sql, columns or {}, self.engine.dialect.name)
         if self.register.reports.setdefault(normal(sql), report) is not report:
             raise DeclarationError(detail=f"the report {name} is declared twice")
+
+    @cached_property
+    def metrics(self) -> MetricsApp:
+        """What Prometheus is told about this process and the trail, as an ASGI application (extra ``metrics``).
+
+        Mounted nowhere by default: put it on a route of the application's that only Prometheus reaches, and declare
+        that route `public`. Raises `ConfigurationError` where prometheus-client is missing.
+        """
+        return MetricsApp(Metrics(self.engine, self.trail_engine, lambda: self.writer.waiting))
 
     # -- work outside a request --------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ..errors import PolicyUnavailable
+from ..measures import asked, remembered
 from .categories import SEEING, binding, closes
 from .decision import ALL_ROWS, NO_LIMITS, Decision, Limits, Rows
 from .declared import Declared, fits_nowhere
@@ -177,9 +178,11 @@ class Snapshot:
         A dict look-up when it was asked before. Raises ``PolicyUnavailable`` if Casbin fails.
         """
         try:
-            return self._remembered[roles, obj, action, purpose]
+            decision = self._remembered[roles, obj, action, purpose]
         except KeyError:
             return self._judge(roles, obj, action, purpose)
+        remembered()
+        return decision
 
     def _judge(self, roles: frozenset[str], obj: str, action: str, purpose: str) -> Decision:
         if purpose not in self.purposes or not askable(obj):
@@ -192,6 +195,7 @@ class Snapshot:
             decision = self._remembered.get(question)
             if decision is not None:
                 return decision
+            asked()
             try:
                 answer = self._asked(held, obj, action, purpose)
             except Exception as error:

@@ -51,8 +51,8 @@ class Outside(Protocol):
         """The newest heartbeat, None where there was none yet."""
 
 
-def chosen(places: Sequence[Path | str]) -> Places | None:
-    """All of ``places`` as one, None where there are none; nobody is asked anything yet.
+def chosen(places: Sequence[Path | str], *, partly: bool = False) -> Places | None:
+    """All of ``places`` as one, None where there are none; nobody is asked anything yet. ``partly``: see `Places`.
 
     Raises `ConfigurationError` for a place that cannot be meant.
     """
@@ -66,7 +66,7 @@ def chosen(places: Sequence[Path | str]) -> Places | None:
         kind, outside, name = _opened(one)
         kinds[kind] = kinds.get(kind, 0) + 1
         found.append(Place(kind if kinds[kind] == 1 else f"{kind}-{kinds[kind]}", name, outside))
-    return Places(found)
+    return Places(found, partly=partly)
 
 
 def _opened(place: Path | str) -> tuple[str, Outside, str]:

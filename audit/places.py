@@ -14,11 +14,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import merge
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from .. import measures
 from ..errors import CheckpointsAway, TrailDamaged
 from ..i18n import N_
 from .outside import HIGHEST
@@ -37,16 +38,11 @@ _LONGEST_PAUSE: Final = 60.0
 
 @dataclass
 class Place:
-    """One place. ``label``: its kind, and which of them; ``name``: by which an operator knows it.
-
-    ``written``: when a record or a heartbeat was last written there by this process, in seconds since the epoch; 0
-    before.
-    """
+    """One place. ``label``: its kind, and which of them; ``name``: by which an operator knows it."""
 
     label: str
     name: str
     outside: Outside
-    written: float = 0.0
     level: int | None = field(default=None, repr=False)
     """The greatest number that it was seen to have."""
     missed: int = field(default=0, repr=False)
@@ -56,12 +52,21 @@ class Place:
 
 
 class Places:
-    """An :class:`~amanah.audit.outside.Outside` over several; also over one, of which it then keeps account."""
+    """An :class:`~amanah.audit.outside.Outside` over several; also over one, of which it then keeps account.
 
-    def __init__(self, places: Sequence[Place], *, clock: Callable[[], float] = time.monotonic) -> None:
+    ``partly``: reading goes on while a place is away. For the sequencer, which must not stop with one of two places;
+    not for verification, where half of the evidence would look like all of it.
+    """
+
+    def __init__(
+        self, places: Sequence[Place], *, partly: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.places = tuple(places)
+        self._partly = partly
         self._clock = clock
         self._lock = threading.Lock()
+        for one in self.places:
+            measures.checkpoints_written.setdefault(one.label, 0.0)
 
     def write(self, number: int, record: str) -> None:
         """To all. Raises `CheckpointsAway` where not one took it, and `TrailDamaged` after all were asked."""
@@ -74,20 +79,30 @@ class Places:
     def newest(self) -> int:
         """The greatest number that any place has or was seen to have. Raises `CheckpointsAway` where none answers."""
         with self._lock:
-            troubles = [self._try(one, self._ask, one) for one in self.places]
+            troubles = [self._try(one, self._ask) for one in self.places]
         _judge(troubles)
         return max(one.level or 0 for one in self.places)
 
     def read(self, first: int = 1) -> Iterator[tuple[int, str]]:
-        """What any place has, each number once. Raises `CheckpointsAway` where one of them is away."""
+        """What any place has, each number once. Raises `CheckpointsAway` where one of them is away.
+
+        Where `partly` will do, only if what the others have ends before a number that is known.
+        """
         before: tuple[int, str] | None = None
-        for found in merge(*(one.outside.read(first) for one in self.places), key=lambda found: found[0]):
+        away: list[CheckpointsAway] = []
+        for found in merge(*(_answered(one.outside.read(first), away) for one in self.places), key=lambda one: one[0]):
+            if away and not self._partly:
+                raise away[0]
             if before is not None and found[0] == before[0]:
                 if found[1] != before[1]:
                     raise TrailDamaged(detail=f"two places hold different records {found[0]}")
                 continue
             before = found
             yield found
+        known = max(one.level or 0 for one in self.places)
+        last = first - 1 if before is None else before[0]
+        if away and (not self._partly or len(away) == len(self.places) or last < known):
+            raise away[0]
 
     def heartbeat(self) -> str | None:
         """Of the first place that answers and has one. Raises `CheckpointsAway` where none answers."""
@@ -110,20 +125,23 @@ class Places:
             # says that another process has written since.
             follows = number is None or number <= 1 + max(one.level or 0 for one in self.places)
             troubles = [
-                self._try(one, self._ask, one) if one.level is None or one.missed or not follows else None
+                self._try(one, self._ask) if one.level is None or one.missed or not follows else None
                 for one in self.places
             ]
             for index, one in enumerate(self.places):
                 if troubles[index] is None:
-                    troubles[index] = self._try(one, self._put, one, number, text)
+                    troubles[index] = self._try(one, partial(self._put, number=number, text=text), settles=True)
         _judge(troubles)
 
-    def _try(self, one: Place, work: Callable[..., None], *arguments: object) -> _Trouble:
-        """Do ``work`` with one place; what went wrong. That it is away, and is back, is told in the log once."""
+    def _try(self, one: Place, work: Callable[[Place], None], *, settles: bool = False) -> _Trouble:
+        """Do ``work`` with one place; what went wrong. That it is away is told in the log once.
+
+        ``settles``: if it works the place is back, which a place that only reads is not.
+        """
         if self._clock() < one.until:
             return CheckpointsAway(place=one.name, detail=N_("it did not answer a moment ago"))
         try:
-            work(*arguments)
+            work(one)
         except CheckpointsAway as error:
             if not one.missed:
                 log.error("no checkpoints reach the place %s: %s", one.label, error.facts.get("detail"))  # noqa: TRY400 - no values in logs
@@ -132,9 +150,9 @@ class Places:
             return error
         except TrailDamaged as error:
             return error
-        if one.missed:
+        if settles and one.missed:
             log.warning("checkpoints reach the place %s again", one.label)
-        one.missed = 0
+            one.missed = 0
         return None
 
     def _ask(self, one: Place) -> None:
@@ -148,7 +166,7 @@ class Places:
         else:
             one.outside.write(number, text)
             one.level = max(one.level or 0, number)
-        one.written = time.time()
+        measures.checkpoints_written[one.label] = time.time()
 
     def _make_up(self, one: Place, number: int | None) -> None:
         """Write to ``one`` what it lacks below ``number`` and another place has."""
@@ -156,17 +174,19 @@ class Places:
             until = min(other.level or 0, HIGHEST if number is None else number - 1)
             if other is one or other.missed or until <= (one.level or 0):
                 continue
-            for found, record in _answered(other.outside.read((one.level or 0) + 1)):
+            for found, record in _answered(other.outside.read((one.level or 0) + 1), []):
                 if found > until:
                     break
                 one.outside.write(found, record)
                 one.level = found
 
 
-def _answered(records: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """Up to where the place answers: that this one is away is no fault of the one that is given its records."""
-    with suppress(CheckpointsAway):
+def _answered(records: Iterator[tuple[int, str]], away: list[CheckpointsAway]) -> Iterator[tuple[int, str]]:
+    """Up to where the place answers; then ``away`` says why it does not."""
+    try:
         yield from records
+    except CheckpointsAway as error:
+        away.append(error)
 
 
 def _judge(troubles: Sequence[_Trouble]) -> None:

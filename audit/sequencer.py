@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, exists, select, tuple_
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
+from .. import measures
 from ..database import sqlstate
 from ..errors import AmanahError
 from . import months, receipts, streams
@@ -153,6 +154,7 @@ class Sequencer:
                 self._elsewhere(error)
                 return moved
             self._seen.update(sizes)
+            measures.sequenced(len(rows))
             moved += len(rows)
             # A batch that is not full took all that waited; what has come since is the next run's, in one piece again.
             if len(rows) < self._batch or not self._take_lease():
@@ -188,6 +190,7 @@ class Sequencer:
         if not one_database:
             with source.begin() as connection:
                 connection.execute(delete(table).where(table.c.event_id.in_(ids)))
+        measures.sequenced(len(ids))
         return len(ids)
 
     def _elsewhere(self, error: HeadMoved | DBAPIError) -> None:

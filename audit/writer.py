@@ -26,10 +26,12 @@ import queue
 import threading
 import weakref
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from anyio import to_thread
 
+from .. import measures
 from ..errors import TrailFull, TrailUnavailable
 from ..postgresql import LoopConnection, NoAnswer, PerLoop, Rounds, WrongParameters, can_watch
 from .models import turn, unavailable
@@ -92,6 +94,11 @@ class TrailWriter:
     def available(self) -> bool:
         """False from a commit that the database refused until the next one that it took."""
         return self._available
+
+    @property
+    def waiting(self) -> int:
+        """How many entries wait to be written."""
+        return self._queue.qsize() + len(self._on_loops)
 
     # -- ways in -----------------------------------------------------------------------------------------------------
 
@@ -230,9 +237,11 @@ class TrailWriter:
     def _commit(self, table: QueueTable, items: list[Item], waiting: queue.SimpleQueue[Item | None]) -> None:
         """Commit ``items`` as one; where the database refuses, find out whether it is away or one of them is wrong."""
         rows = [row for row, _ in items]
+        begun = perf_counter()
         with turn(self._engine):
             failure = table.insert(rows)
         if failure is None:
+            measures.committed(len(rows), perf_counter() - begun)
             self._available = True
             _settle([waiter for _, waiter in items], None)
         elif failure.away:
@@ -275,6 +284,7 @@ async def _insert(
     rows: list[Row],
 ) -> list[type[AmanahError] | None]:
     """Commit ``rows`` as one; where the database refuses, find out whether it is away or one of them is wrong."""
+    begun = perf_counter()
     try:
         await connection.ask(parameters(stream.numbered(rows)))
     except NoAnswer as away:
@@ -288,6 +298,7 @@ async def _insert(
         # One wrong entry must not take the others with it.
         return [answer for row in rows for answer in await _insert(connection, stream, engine, settled, [row])]
     stream.written(len(rows))
+    measures.committed(len(rows), perf_counter() - begun)
     settled(None)
     return [None] * len(rows)
 

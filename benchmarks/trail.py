@@ -162,7 +162,7 @@ def spelled(engine: Engine) -> str:
 
 
 def disk_bytes(trail: Engine) -> int:
-    """What the log takes on disk, indexes included; PostgreSQL's list of what is not indexed yet is worked off first."""
+    """What the log takes on disk, indexes included; what PostgreSQL has not indexed yet is worked off first."""
     with trail.connect() as connection:
         if trail.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -236,6 +236,7 @@ def show(lines: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
+    """Measure and show."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--databases", default="postgresql,sqlite")
     parser.add_argument("--processes", default="1,2,4,8")

@@ -50,6 +50,7 @@ from . import (
     tables,
     tenants,
     trail,
+    worker,
 )
 from .desk import Desk
 from .options import NOT_DONE, TYPER
@@ -123,6 +124,7 @@ app.command("seal-rows")(seal_rows.seal_rows)
 app.command("reencrypt")(reencrypt.reencrypt)
 app.command("processing-record")(processing_record.processing_record)
 app.command("observed")(observed.observed)
+app.command("worker")(worker.worker)
 app.command("report-copy")(report_copy.copy_for_reports)
 
 

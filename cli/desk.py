@@ -114,16 +114,20 @@ class Desk:
         return self.guard.signer if self.guard_name else SignerKey.load(self.settings.signer_file)
 
     @cached_property
+    def reached(self) -> tuple[Engine, Engine]:
+        """Application database and trail, whether they answer or not."""
+        if self.guard_name:
+            return self.guard.engine, self.guard.trail_engine
+        url = self.url
+        core = own_engine(url)
+        engines = core, core if trail_url(url) == url else own_engine(trail_url(url))
+        self._opened += {id(one): one for one in engines}.values()
+        return engines
+
+    @cached_property
     def engines(self) -> tuple[Engine, Engine]:
         """Application database and trail, there and migrated. Raises `DatabaseMissing` and `DatabaseNotMigrated`."""
-        url = self.url
-        if self.guard_name:
-            engines = self.guard.engine, self.guard.trail_engine
-        else:
-            core = own_engine(url)
-            same = trail_url(url) == url
-            engines = core, core if same else own_engine(trail_url(url))
-            self._opened += {id(one): one for one in engines}.values()
+        engines = self.reached
         branches: tuple[migrations.Branch, ...] = ("core", "trail")
         for engine, branch in zip(engines, branches, strict=True):
             with reaching(engine.url):
@@ -167,16 +171,19 @@ class Desk:
         )
         stage(connection, [entry])
 
+    def sequencer(self) -> Sequencer:
+        """What gives entries their place and signs. Raises `ConfigurationError`, also where the signer is missing."""
+        if self.guard_name:
+            return self.guard.sequencer
+        signer, outside = self.signer, chosen(self.settings.checkpoint_places, partly=True)
+        return Sequencer(*self.reached, signer, outside=outside)
+
     def sequence(self) -> AmanahError | None:
         """Give what waits its place in the log; what stops that is for the caller to tell."""
-        if self.guard_name:
-            sequencer = self.guard.sequencer
-        else:
-            try:
-                signer, outside = self.signer, chosen(self.settings.checkpoint_places)
-            except ConfigurationError:
-                return None  # only who holds the signer's key can sequence; reading does not need it
-            sequencer = Sequencer(*self.engines, signer, outside=outside)
+        try:
+            sequencer = self.sequencer()
+        except ConfigurationError:
+            return None  # only who holds the signer's key can sequence; reading does not need it
         try:
             sequencer.run_once()
         except (CheckpointsAway, TrailRolledBack, TrailDamaged) as error:

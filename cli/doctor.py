@@ -14,6 +14,7 @@ from ..adoption.live_tokens import live_tokens
 from ..errors import ConfigurationError
 from ..i18n import N_
 from ..middleware.doctor import CHECKS, LEVELS, Installation, diagnose, protections
+from ..middleware.live_places import live_places
 from ..subjects.live_erasures import live_epochs, live_ledger
 from .options import WRONG, AsJson
 from .terminal import plain, print_json
@@ -51,7 +52,10 @@ def doctor(
         declarations=guard.declarations,
         purposes=_registers(desk),
         place=Installation(guard.engine, guard.trail_engine, guard.settings, guard.provider, guard.is_development),
-        looks=[partial(look, guard) for look in (live_tokens, live_epochs, live_ledger)],
+        looks=[
+            *(partial(look, guard) for look in (live_tokens, live_epochs, live_ledger)),
+            partial(live_places, guard.settings, guard.signer.verifier),
+        ],
         silences=guard.silences,
         production=production,
     )

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from ..errors import EpochMissing, KeyUnknown
+from ..measures import opened
 from . import row_seal
 from .field_cipher import FieldCipher
 from .netstrings import netstring
@@ -174,7 +175,9 @@ class TenantCipher(FieldCipher):
 
     def open_for(self, secret: Secret, place: bytes, envelope: bytes) -> bytes:
         """The inverse of `seal_for`. Raises `Tampered`, also for another secret, and what `key` raises."""
-        return self._by_subject.open(secret, place, envelope)
+        value = self._by_subject.open(secret, place, envelope)
+        opened()
+        return value
 
     @property
     def epoch(self) -> int:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 from cryptography.exceptions import InvalidTag
 
 from ..errors import KeyRetired, KeyUnknown, Tampered
+from ..measures import opened
 from .envelope import HEADER_SIZE, NONCE_END, header, parse
 from .netstrings import netstring
 from .remembered import Remembered
@@ -147,9 +148,11 @@ class FieldCipher:
             if held is None or not envelope.startswith(held[0]):
                 held = last = (envelope[:HEADER_SIZE], self._aead(field, envelope))
             try:
-                return held[1].decrypt(envelope[HEADER_SIZE:NONCE_END], envelope[NONCE_END:], context + place)
+                value = held[1].decrypt(envelope[HEADER_SIZE:NONCE_END], envelope[NONCE_END:], context + place)
             except (InvalidTag, ValueError):  # ValueError: a nonce cut short
                 raise Tampered from None
+            opened()
+            return value
 
         return open_one
 

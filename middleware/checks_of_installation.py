@@ -9,7 +9,7 @@ from ..i18n import N_
 from .finding import Check
 
 _MIGRATE: Final = N_("Run the application's own migrations.")
-_SEQUENCE: Final = N_("Let one process run the wrapped application, or run: amanah audit verify")
+_SEQUENCE: Final = N_("Let one process run the wrapped application, or run: amanah worker")
 
 # -- how it runs -------------------------------------------------------------------------------------------------------
 
@@ -330,5 +330,37 @@ OLD_CHECKPOINT: Final = Check(
     "database",
     N_("The trail's last checkpoint was signed {hours} hours ago; {waiting} entries wait for their place."),
     _SEQUENCE,
+    silenceable=False,
+)
+CHECKPOINTS_AWAY: Final = Check(
+    "AMN-D070",
+    "error",
+    "looks",
+    N_("This place for checkpoints cannot be used: {detail}."),
+    N_("Mend that; its page says which rights it takes. What is missing there is then written by itself."),
+    silenceable=False,
+)
+CHECKPOINTS_OLD: Final = Check(
+    "AMN-D071",
+    "warning",
+    "looks",
+    N_("The newest heartbeat at this place was signed at {since} UTC: what was signed since may not be there."),
+    N_("Look in the log of amanah worker, or of the application, for what keeps checkpoints from it."),
+    production=True,
+)
+CHECKPOINTS_NONE: Final = Check(
+    "AMN-D072",
+    "warning",
+    "looks",
+    N_("No checkpoint was ever written to this place."),
+    _SEQUENCE,
+    production=True,
+)
+CHECKPOINTS_FORGED: Final = Check(
+    "AMN-D073",
+    "error",
+    "looks",
+    N_("What this place holds as the newest heartbeat was not signed by this installation."),
+    N_("Delete nothing. Copy the place, run amanah audit verify, and find out who can write there."),
     silenceable=False,
 )

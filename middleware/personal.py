@@ -20,6 +20,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, to_instance
 
+from .. import measures
 from ..audit.entries import What
 from ..encryption.envelope import SUBJECT_FORMAT
 from ..encryption.netstrings import after
@@ -293,6 +294,7 @@ def _opened_of_subject(  # noqa: RET503 - refuse() raises
     if isinstance(secret, Sign):
         return secret
     if not envelope.startswith(_OF_SUBJECT):  # of a row that is about nobody, or from before its table had subjects
+        measures.opened()
         return cipher.open(field.id, place, envelope)
     access.subjects.refuse(row.who)
 

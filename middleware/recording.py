@@ -13,6 +13,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
+from .. import measures
 from ..errors import AmanahError, TrailUnavailable
 from .pieces import in_pieces
 
@@ -62,6 +63,7 @@ class Recording:
         """Tell that the access ended in ``error`` and return the entry's id, by which the decision can be explained."""
         self._told = error
         self.entered = True
+        measures.refused(error.code)
         entry = access.entry("refusal", "refused", status=error.status, refusal=error)
         await self.record(entry)
         return entry.id
@@ -98,4 +100,5 @@ class Recording:
         self._told = access.refusal
         if refusal is None:
             return access.entry("access", outcome, status=status)
+        measures.refused(refusal.code)
         return access.entry("refusal", outcome, status=status, refusal=refusal)

@@ -215,6 +215,20 @@ def kms_world() -> Any:
     return _world("kms_world")
 
 
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Where moto's server answers as S3."""
+    yield from _world("s3_world").serve()
+
+
+@pytest.fixture
+def s3(s3_endpoint: str, kms_world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """A bucket of this test's own (``tests/s3_world.py``), and boto3 led to it and nowhere else."""
+    kms_world.surround(monkeypatch, tmp_path, int(s3_endpoint.rpartition(":")[2]))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_endpoint)
+    return _world("s3_world").World(s3_endpoint)
+
+
 @pytest.fixture
 def world(filled_gate: None, sqlite_database: str, tmp_path: Path) -> Iterator[Any]:
     """The HTTP gate with tenants, policy, keys and trail behind it, on SQLite (``tests/gate_world.py``)."""

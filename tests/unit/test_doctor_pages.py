@@ -25,7 +25,15 @@ TESTS = [
     for name in (
         *(
             f"middleware/{one}"
-            for one in ("doctor", "live_keys", "live_policies", "live_row_security", "live_tables", "silences")
+            for one in (
+                "doctor",
+                "live_keys",
+                "live_places",
+                "live_policies",
+                "live_row_security",
+                "live_tables",
+                "silences",
+            )
         ),
         *ABOVE,
     )

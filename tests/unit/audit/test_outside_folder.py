@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import shutil
 import sys
+import threading
 
 import pytest
 
@@ -190,7 +192,7 @@ while True:
 def test_a_killed_writer_loses_nothing_that_it_acknowledged(place):
     """``kill -9`` in a loop: what it said to have written is there, and no half record is read."""
     said = place.with_name("said")
-    for _ in range(20):
+    for _ in range(10):
         with said.open("w") as out:
             process = ready.start([sys.executable, "-c", WRITER, place], stdout=out)
         while said.stat().st_size < 10:
@@ -202,6 +204,22 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(place):
         assert [number for number, _ in found] == list(range(1, len(found) + 1))
         assert all(text == f"{number}\n" + "x" * 20_000 for number, text in found)
         assert len(found) in (acknowledged, acknowledged + 1)
+
+
+def test_a_writer_waits_for_its_turn(place):
+    """While another one holds the folder nothing is written, and nobody is told a number."""
+    outside = filled(place, 1)
+    threads = [threading.Thread(target=outside.write, args=(2, record(2))), threading.Thread(target=outside.newest)]
+    with (place / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for thread in threads:
+            thread.start()
+            thread.join(0.2)
+        assert all(thread.is_alive() for thread in threads)
+        assert b"# 2 " not in (place / FIRST).read_bytes()
+    for thread in threads:
+        thread.join(20)
+    assert numbers(place) == [1, 2]
 
 
 def test_two_writers_take_turns_and_readers_see_whole_records(place):

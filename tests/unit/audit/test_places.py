@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from amanah import measures
 from amanah.audit.outside import chosen
 from amanah.audit.outside_folder import FolderOutside
 from amanah.audit.places import Place, Places
@@ -51,7 +52,7 @@ def test_every_record_and_heartbeat_goes_to_every_place(folders):
     assert [numbers(one) for one in folders] == [[1, 2], [1, 2]]
     assert [FolderOutside(one).heartbeat() for one in folders] == ["beat", "beat"]
     assert (places.newest(), list(places.read(2)), places.heartbeat()) == (2, [(2, "two")], "beat")
-    assert all(one.written > 1_600_000_000 for one in places.places)
+    assert all(measures.checkpoints_written[f"folder-{name}"] > 1_600_000_000 for name in "ab")
 
 
 def test_a_place_that_was_away_is_made_up_for_before_anything_newer(folders, clock, caplog):
@@ -88,9 +89,11 @@ def test_a_heartbeat_makes_up_too(folders, clock):
     assert (numbers(b), FolderOutside(b).heartbeat()) == ([1], "beat")
 
 
-def test_another_process_makes_up_for_what_the_one_before_it_owed(folders, clock):
+@pytest.mark.parametrize("order", [1, -1])
+def test_another_process_makes_up_for_what_the_one_before_it_owed(folders, clock, order):
     """What a place lacks is found out by asking, not remembered: also by one that had stood by for long."""
-    a, b = folders
+    a, b = folders = folders[::order]
+    folders = tuple(sorted(folders))
     standby = both(folders, clock)
     standby.write(1, "one")
     first = both(folders, clock)
@@ -133,7 +136,43 @@ def test_whoever_reads_is_told_that_a_place_is_away(folders):
     places.write(1, "one")
     folders[1].rename(folders[1].with_name("gone"))
     with pytest.raises(CheckpointsAway):
+        next(places.read())
+
+
+def test_a_sequencer_goes_on_with_what_the_other_places_have_unless_it_is_known_to_be_less(folders, clock):
+    """One of two places away stops nobody; but what it was seen to have must be read from somewhere."""
+    a, b = folders
+    both(folders).write(1, "one")
+    b.rename(b.with_name("gone"))
+    places = Places([Place(one.name, str(one), FolderOutside(one)) for one in folders], partly=True, clock=clock)
+    assert places.newest() == 1
+    assert list(places.read()) == [(1, "one")]
+    FolderOutside(b.with_name("gone")).write(2, "two")
+    b.with_name("gone").rename(b)
+    clock.now += 100
+    assert places.newest() == 2
+    b.rename(b.with_name("gone"))
+    with pytest.raises(CheckpointsAway):
         list(places.read())
+    a.rename(a.with_name("also gone"))
+    with pytest.raises(CheckpointsAway):
+        list(Places([Place("a", str(a), FolderOutside(a))], partly=True).read())
+
+
+def test_a_place_that_only_reads_is_not_said_to_be_back(folders, clock, caplog):
+    """It would be told as often as it is tried."""
+
+    class ReadOnly(FolderOutside):
+        def write(self, number, record):
+            raise CheckpointsAway(place="b", detail="AccessDenied")
+
+    a, b = folders
+    places = Places([Place("a", "a", FolderOutside(a)), Place("b", "b", ReadOnly(b))], clock=clock)
+    for number in range(1, 6):
+        places.write(number, "x")
+        places.newest()
+        clock.now += 100
+    assert [record.getMessage() for record in caplog.records] == ["no checkpoints reach the place b: AccessDenied"]
 
 
 def test_a_place_that_is_away_is_asked_ever_less_often(folders, clock):
