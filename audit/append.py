@@ -1,7 +1,8 @@
 """One step of the sequencer: give waiting rows their place in their tenants' trees, in one transaction.
 
-1. Rows are grouped by tenant; each body must be the canonical encoding of an entry that agrees with its row. What is
-   not cannot be an entry: in its place goes one that says so, with the hash of what was found.
+1. Rows are grouped by tenant; each body must be the canonical encoding of an entry that agrees with its row, by a
+   strict reading or by the MAC of a writer, who encodes only so. What is not cannot be an entry: in its place goes one
+   that says so, with the hash of what was found.
 2. What is in the log already (same event, same bytes) is left out: the sequencer died between its commit and the
    deletion.
 3. The head is read; where it is behind what was published, nothing is appended (`TrailRolledBack`).
@@ -14,18 +15,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from json import loads
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import func, select
 
 from ..errors import TrailDamaged, TrailRolledBack
+from . import bulk
 from .entries import decode, now_us
 from .findings import rejected
 from .models import entry, head, term
 from .months import month_of
 from .packing import pack
 from .tally import tallied
-from .terms import terms
+from .terms import facts, terms_of
 from .tree import Frontier, leaf_hash
 
 if TYPE_CHECKING:
@@ -34,15 +36,23 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from ..errors import AmanahError
-    from .entries import Entry
     from .streams import Waiting
-    from .tally import Placed
+    from .tally import Found
 
 FIRST_CHAIN: Final = bytes(32)
 """What stands before the first entry's chain."""
 
-Encoded: TypeAlias = "tuple[Entry, bytes]"
 _LINK_BYTES: Final = 8
+
+
+class Encoded(NamedTuple):
+    """An entry that is to be appended: its canonical bytes, and the JSON in them."""
+
+    id: str
+    at: int
+    tenant: str
+    body: bytes
+    values: dict[str, Any]
 
 
 class HeadMoved(Exception):
@@ -122,8 +132,8 @@ def append(
     """
     by_tenant: dict[str, list[tuple[Encoded, Row[Any] | Waiting]]] = {}
     for row in rows:  # 1
-        encoded = _entry(row)
-        by_tenant.setdefault(encoded[0].tenant, []).append((encoded, row))
+        encoded = _encoded(row)
+        by_tenant.setdefault(encoded.tenant, []).append((encoded, row))
     sizes: dict[str, int] = {}
     left: list[Row[Any] | Waiting] = []
     for tenant, items in sorted(by_tenant.items()):
@@ -151,44 +161,30 @@ def _append_to(connection: Connection, tenant: str, entries: Sequence[Encoded], 
     month = max(now.month if now else 0, month_of(now_us()))
     if now is None:
         now = Head.first(connection, tenant, month)
-    known = _known(connection, tenant, [one.id for one, _ in entries]) if size else set()  # 2
+    known = bulk.known(connection, tenant, [one.id for one in entries]) if size else set()  # 2
     chain, frontier = now.chain, now.frontier
-    values: list[dict[str, Any]] = []
-    placed: list[Placed] = []
-    found_by: list[list[int]] = []
-    for one, body in entries:  # 4
-        leaf = leaf_hash(body)
+    rows: list[bulk.Placed] = []
+    found: list[Found] = []
+    for one in entries:  # 4
+        leaf = leaf_hash(one.body)
         if (one.id, leaf) in known:
             continue
         known.add((one.id, leaf))
         chain = next_chain(chain, leaf)
-        facts = loads(body)
-        placed.append((frontier.size, one.at, facts))
-        found_by.append(terms(facts))
-        values.append(
-            {
-                "tenant_id": tenant,
-                "position": frontier.size,
-                "month": month,
-                "at": one.at,
-                "link": link_of(chain),
-                "event_id": one.id,
-                "leaf_hash": leaf,
-                "body": pack(body),
-                "terms": found_by[-1],
-            }
-        )
+        said = set(facts(one.values))
+        numbers = terms_of(tenant, said)
+        found.append((frontier.size, one.at, said))
+        row = (tenant, frontier.size, month, one.at, link_of(chain), one.id, leaf, pack(one.body), numbers)
+        rows.append(bulk.Placed(*row))
         frontier.append(leaf)
-    if values:
-        connection.execute(entry.insert(), values)
+    if rows:
+        bulk.place(connection, rows)
         if connection.dialect.name == "sqlite":
-            found = [
-                {"tenant": now.number, "term": each, "position": position}
-                for position, numbers in enumerate(found_by, size)
-                for each in numbers
+            index = [
+                {"tenant": now.number, "term": each, "position": row.position} for row in rows for each in row.terms
             ]
-            connection.execute(term.insert(), found)
-        tallied(connection, tenant, placed)
+            connection.execute(term.insert(), index)
+        tallied(connection, tenant, found)
         moved = connection.execute(  # 5
             head.update()
             .where(head.c.tenant_id == tenant, head.c.size == size)
@@ -199,24 +195,21 @@ def _append_to(connection: Connection, tenant: str, entries: Sequence[Encoded], 
     return frontier.size
 
 
-def _known(connection: Connection, tenant: str, ids: Sequence[str]) -> set[tuple[str, bytes]]:
-    query = select(entry.c.event_id, entry.c.leaf_hash).where(entry.c.event_id.in_(ids), entry.c.tenant_id == tenant)
-    return {(event_id, leaf) for event_id, leaf in connection.execute(query)}
-
-
 def _time(item: tuple[Encoded, object]) -> int:
-    return item[0][0].at
+    return item[0].at
 
 
-def _entry(row: Row[Any] | Waiting) -> Encoded:
-    """The row's entry and its bytes, or an entry that tells what was found instead. SQLite's columns hold any type."""
+def _encoded(row: Row[Any] | Waiting) -> Encoded:
+    """What is appended for ``row``: itself, or what was found in its place. SQLite's columns hold any type."""
     body = row.body if isinstance(row.body, bytes) else str(row.body).encode("utf-8", "surrogatepass")
     try:
-        one = decode(body)
+        if not getattr(row, "proven", False):
+            decode(body)
+        values = loads(body)
+        if (values["id"], values["tenant"], values["at"]) == (row.event_id, row.tenant_id, row.at):
+            return Encoded(row.event_id, row.at, row.tenant_id, body, values)
     except TrailDamaged:
         pass
-    else:
-        if (one.id, one.tenant, one.at) == (row.event_id, row.tenant_id, row.at):
-            return one, body
     found = rejected(row)
-    return found, found.encode()
+    body = found.encode()
+    return Encoded(found.id, found.at, found.tenant, body, loads(body))

@@ -20,13 +20,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, exists, select, tuple_
+from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from .. import measures
 from ..database import sqlstate
 from ..errors import AmanahError
-from . import months, receipts, streams
+from . import bulk, months, receipts, streams
 from .append import HeadMoved, append
 from .entries import new_event_id, now_us
 from .models import lease, parked, queued, turn
@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 
 _LEASE_US: Final = 15_000_000
 _POLL_SECONDS: Final = 0.5
+_LARGER: Final = 8
 _DEADLOCK: Final = "40P01"
 _STREAM_US: Final = 30 * 86_400_000_000
 
@@ -132,24 +133,21 @@ class Sequencer:
 
     def _move_queue(self, refused: dict[str, AmanahError]) -> int:
         """Move what writers made durable: all of it leaves the queue, that of refused tenants to be parked."""
-        moved = 0
-        query = select(queued).order_by(queued.c.stream, queued.c.number).limit(self._batch)
+        moved, batch = 0, self._batch
         while True:
+            query = select(queued).order_by(queued.c.stream, queued.c.number).limit(batch)
             with self._trail.connect() as connection:
                 rows = connection.execute(query).all()
                 taken = streams.take(connection, self._key, rows) if rows else None
             if taken is None:
                 return moved
             found = receipts.unmet(self._core, self._trail, taken.rows)
-            places = [(row.stream, row.number, row.mac) for row in rows]
             try:
                 with turn(self._trail), self._trail.connect() as connection, _writing(connection):
                     sizes, left = append(connection, [*taken.rows, *found], self._bound, refused)
                     _park(connection, left)
                     streams.keep(connection, taken.ends)
-                    connection.execute(
-                        delete(queued).where(tuple_(queued.c.stream, queued.c.number, queued.c.mac).in_(places))
-                    )
+                    bulk.unqueue(connection, rows)
             except (HeadMoved, DBAPIError) as error:
                 self._elsewhere(error)
                 return moved
@@ -157,8 +155,9 @@ class Sequencer:
             measures.sequenced(len(rows))
             moved += len(rows)
             # A batch that is not full took all that waited; what has come since is the next run's, in one piece again.
-            if len(rows) < self._batch or not self._take_lease():
+            if len(rows) < batch or not self._take_lease():
                 return moved
+            batch = min(2 * batch, _LARGER * self._batch)  # what has piled up goes in larger pieces
 
     def _move_all(self, source: Engine, table: Table, refused: dict[str, AmanahError]) -> int:
         """Move what stands in ``table`` without a number; rows of refused tenants stay there."""

@@ -74,6 +74,8 @@ class Waiting(NamedTuple):
     tenant_id: Any
     at: Any
     body: Any
+    proven: bool = False
+    """Whether a writer's MAC says that it is an entry's encoding."""
 
 
 @dataclass(slots=True)
@@ -99,11 +101,11 @@ def take(connection: Connection, key: bytes, rows: Sequence[Row[Any]]) -> Taken:
             continue
         expected = ends.get(row.stream, 0) + 1
         if row.number < expected:  # taken before: the log knows it, or it fills a hole that was told
-            taken.rows.append(Waiting(row.event_id, row.tenant_id, row.at, row.body))
+            taken.rows.append(Waiting(row.event_id, row.tenant_id, row.at, row.body, proven=True))
             continue
         if row.number > expected:
             taken.rows.append(_waiting(hole(row.stream, expected, row.number - 1, row.at)))
-        taken.rows.append(Waiting(row.event_id, row.tenant_id, row.at, row.body))
+        taken.rows.append(Waiting(row.event_id, row.tenant_id, row.at, row.body, proven=True))
         ends[row.stream] = row.number
         taken.ends[row.stream] = (row.number, bytes(row.mac), row.at)
     return taken

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from sqlalchemy import case
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import text
 
-from .models import tally
-from .terms import COUNTED, facts
+from .terms import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Connection
 
-Placed: TypeAlias = "tuple[int, int, Mapping[str, Any]]"
-"""position, time in µs, the decoded JSON of an entry"""
+    from .terms import Facet
+
+Found: TypeAlias = "tuple[int, int, set[tuple[Facet, str]]]"
+"""position, time in µs, and what an entry can be found by"""
 
 ALL: Final = "all"
 """The facet under which every entry of a day is counted; its value is empty."""
+_COUNTED: Final = COUNTED | {ALL}
+_COLUMNS: Final = ("day", "facet", "value", "entries", "first", "last")
+_INTO: Final = "INSERT INTO amanah_tally (tenant_id, day, facet, value, entries, first, last) "
+_ONE: Final = "VALUES (:tenant_id, :day, :facet, :value, :entries, :first, :last)"
+_ARRAYS: Final = (
+    "SELECT :tenant, * FROM unnest(CAST(:day AS int[]), CAST(:facet AS text[]), CAST(:value AS text[]),"
+    " CAST(:entries AS bigint[]), CAST(:first AS bigint[]), CAST(:last AS bigint[]))"
+)
+_ADDED: Final = (
+    " ON CONFLICT (tenant_id, day, facet, value) DO UPDATE SET entries = amanah_tally.entries + excluded.entries,"
+    " first = {least}(amanah_tally.first, excluded.first), last = {greatest}(amanah_tally.last, excluded.last)"
+)
+_INSERT: Final = text(_INTO + _ONE + _ADDED.format(least="min", greatest="max"))
+_INSERT_ARRAYS: Final = text(_INTO + _ARRAYS + _ADDED.format(least="least", greatest="greatest"))
 _DAY_US: Final = 86_400_000_000
 _LONGEST: Final = 200
 
@@ -34,36 +48,34 @@ def spelled(value: str) -> str:
     return value[:_LONGEST].replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def tallied(connection: Connection, tenant: str, entries: Iterable[Placed]) -> None:
+def tallied(connection: Connection, tenant: str, entries: Iterable[Found]) -> None:
     """Count ``entries`` of ``tenant``, in the transaction that gives them their places."""
-    counts: dict[tuple[int, str, str], list[int]] = {}
-    for position, at, values in entries:
+    counts: dict[tuple[int, Facet | str, str], list[int]] = {}
+    for position, at, found in entries:
         day = day_of(at)
-        found = {(facet, spelled(value)) for facet, value in facts(values) if facet in COUNTED}
         for facet, value in (*found, (ALL, "")):
-            known = counts.get((day, facet, value))
+            if facet not in _COUNTED:
+                continue
+            key = (day, facet, value)
+            known = counts.get(key)
             if known is None:
-                counts[day, facet, value] = [1, position, position]
+                counts[key] = [1, position, position]
             else:
                 known[0] += 1
-                known[1] = min(known[1], position)
-                known[2] = max(known[2], position)
-    if not counts:
+                known[2] = position  # positions come in ascending order
+    if counts:
+        _add(connection, tenant, counts)
+
+
+def _add(connection: Connection, tenant: str, counts: Mapping[tuple[int, str, str], list[int]]) -> None:
+    spelled_counts: dict[tuple[int, str, str], list[int]] = {}
+    for (day, facet, value), (number, first, last) in counts.items():
+        known = spelled_counts.setdefault((day, facet, spelled(value)), [0, first, last])
+        known[0] += number
+        known[1], known[2] = min(known[1], first), max(known[2], last)
+    rows = [(day, facet, value, *known) for (day, facet, value), known in sorted(spelled_counts.items())]
+    if connection.dialect.name == "postgresql":
+        columns = dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+        connection.execute(_INSERT_ARRAYS, {"tenant": tenant, **columns})
         return
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(tally)
-    new = insert.excluded
-    lower, higher = (tally.c.first > new.first, tally.c.last < new.last)
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=[column.name for column in tally.primary_key.columns],
-            set_={
-                "entries": tally.c.entries + new.entries,
-                "first": case((lower, new.first), else_=tally.c.first),
-                "last": case((higher, new.last), else_=tally.c.last),
-            },
-        ),
-        [
-            {"tenant_id": tenant, "day": d, "facet": f, "value": v, "entries": n, "first": first, "last": last}
-            for (d, f, v), (n, first, last) in sorted(counts.items())
-        ],
-    )
+    connection.execute(_INSERT, [{"tenant_id": tenant, **dict(zip(_COLUMNS, row, strict=True))} for row in rows])

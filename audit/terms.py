@@ -77,8 +77,12 @@ def facts(values: Mapping[str, Any]) -> Iterator[tuple[Facet, str]]:
 
 def terms(values: Mapping[str, Any]) -> list[int]:
     """The terms of an entry's decoded JSON, each once, in ascending order."""
-    tenant = values["tenant"]
-    return sorted({term(tenant, facet, value) for facet, value in set(facts(values))})
+    return terms_of(values["tenant"], set(facts(values)))
+
+
+def terms_of(tenant: str, found: set[tuple[Facet, str]]) -> list[int]:
+    """The terms of such facts, each once, in ascending order."""
+    return sorted({term(tenant, facet, value) for facet, value in found})
 
 
 class Terms(TypeDecorator[list[int]]):

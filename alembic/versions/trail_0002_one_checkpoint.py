@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from amanah.audit.months import create, month_of
 from amanah.audit.packing import pack, unpack
 from amanah.audit.tally import tallied
-from amanah.audit.terms import Terms, terms
+from amanah.audit.terms import Terms, facts, terms_of
 
 revision = "trail_0002"
 down_revision = "trail_0001"
@@ -205,7 +205,8 @@ def _write(connection: sa.Connection, number: int, page: list[sa.Row], month: in
         month = max(month, month_of(old.at))
         if connection.dialect.name == "postgresql":
             create(connection, month)
-        found.append((old.position, old.at, values))
+        said = set(facts(values))
+        found.append((old.position, old.at, said))
         rows.append(
             {
                 "tenant_id": old.tenant_id,
@@ -216,7 +217,7 @@ def _write(connection: sa.Connection, number: int, page: list[sa.Row], month: in
                 "event_id": old.event_id,
                 "leaf_hash": old.leaf_hash,
                 "body": pack(body),
-                "terms": terms(values),
+                "terms": terms_of(old.tenant_id, said),
             }
         )
     connection.execute(entry.insert(), rows)
