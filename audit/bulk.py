@@ -47,7 +47,8 @@ _UUID: Final = 16
 
 _DELETE: Final = text(
     "DELETE FROM amanah_queued USING"
-    " unnest(CAST(:streams AS text[]), CAST(:numbers AS bigint[]), CAST(:macs AS bytea[])) AS gone (stream, number, mac)"
+    " unnest(CAST(:streams AS text[]), CAST(:numbers AS bigint[]), CAST(:macs AS bytea[]))"
+    " AS gone (stream, number, mac)"
     " WHERE amanah_queued.stream = gone.stream"
     " AND amanah_queued.number = gone.number AND amanah_queued.mac = gone.mac"
 )

@@ -37,7 +37,7 @@ def test_how_long_entries_wait_is_asked_of_the_database(own_database, trail_data
     before = told(metrics)
     assert (before["amanah_trail_up",], before["amanah_trail_lag_seconds",]) == (1, 0)
     assert before["amanah_checkpoint_written_timestamp_seconds", "database"] == 0
-    writer = TrailWriter(trail_database)
+    writer = TrailWriter(trail_database, bytes(32))
     writer.record(entry(seconds_ago=30))
     assert 30 <= told(metrics)["amanah_trail_lag_seconds",] < 60
     with own_database.begin() as connection:
