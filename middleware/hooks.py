@@ -186,7 +186,7 @@ class Gate(Transactions):
     def _look(self, connection: Connection, text: str, context: Any) -> None:
         if context is not None and context.execution_options.get("amanah_internal") is INTERNAL:
             return
-        if context in self._reports:
+        if self._reports and context in self._reports:
             return
         compiled = getattr(context, "compiled", None)
         if (report := report_of(compiled)) is not None:
@@ -261,7 +261,7 @@ class Gate(Transactions):
     ) -> None:
         """How many rows a change by criteria reached is known now, and whether one by key reached any."""
         cleared_no_more(connection)
-        if (driver_report := self._reports.pop(context, None)) is not None:
+        if self._reports and (driver_report := self._reports.pop(context, None)) is not None:
             context.cursor = OpeningCursor(cursor, driver_report, connection.dialect)
             return
         compiled = getattr(context, "compiled", None)
