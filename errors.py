@@ -1259,11 +1259,11 @@ class SubjectUnknown(InvalidInput):
 
 
 class RowNotThere(InvalidInput):
-    """The row that was to be resealed is not there, not the tenant's, or was changed meanwhile."""
+    """The row that was to be resealed is not there, not one of the access's, or was changed meanwhile."""
 
     code = "row-not-there"
     what = N_("No row of {resource} was moved.")
-    why = N_("There is no such row of this organisation, or somebody changed it meanwhile.")
+    why = N_("There is no such row that this access may see and change, or somebody changed it meanwhile.")
     remedy = N_("Look it up again, then try once more.")
 
 

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from .access_policies.policies import Policies
 from .audit.checkpoints import SignerKey
@@ -43,7 +42,6 @@ from .middleware.hooks import Gate
 from .middleware.https import Transport
 from .middleware.identify import Identity
 from .middleware.jobs import JobAccess
-from .middleware.limited import demand_all
 from .middleware.metrics import MetricsApp
 from .middleware.observing import Observing
 from .middleware.observing_gate import ObservingGate
@@ -56,6 +54,7 @@ from .middleware.row_filters import build as build_row_filters
 from .middleware.running import Running
 from .middleware.sightings import Notebook, lost
 from .middleware.silences import Silences
+from .middleware.transactions import transaction_of
 from .settings import Settings
 from .tenants.directory import Directory
 from .tenants.versions import VersionReader
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from sqlalchemy import Connection, MetaData
+    from sqlalchemy.orm import Session
     from starlette.types import ASGIApp
 
     from .encryption.provider import KeyProvider
@@ -345,22 +345,21 @@ class Guard:
     def reseal(self, place: Session | Connection, table: str, *, key: Mapping[str, Any], to: Mapping[str, Any]) -> None:
         """Move the row of ``table`` with that ``key`` to another subject or another key: set ``to``, sealing it anew.
 
-        In the transaction of ``place``, under the current access, which must be allowed to update the resource. What
-        the Session holds of the row is out of date then: refresh it. From an AsyncSession: ``run_sync``.
+        In the transaction of ``place``, under the current access, which must be allowed to update the resource, and to
+        read and update this row: row filters count, and consents. To whom it is moved is not asked, as in an INSERT.
+        What the Session holds of the row is out of date then: refresh it. From an AsyncSession: ``run_sync``.
 
-        Raises `Forbidden`, `RowNotThere`, `SubjectErased`, `InvalidInput` for columns that are neither, and what
-        opening raises.
+        Raises `Forbidden`, `AutocommitRefused`, `RowNotThere`, `SubjectErased`, `InvalidInput` for columns that are
+        neither, and what opening raises.
         """
         protected = self.register.by_name(table)
         if protected is None:
             raise InvalidInput(detail=f"there is no protected table {table!r:.80}")
         access = require(protected.resource)
         access.demand(protected.resource, "update")
-        demand_all(access, protected, "read", "update", detail="guard.reseal")
-        if isinstance(place, Session):
-            place.flush()
-        connection = place.connection() if isinstance(place, Session) else place
-        self._gate.changed(connection, access, Resealing(connection, protected, access.cipher).move(key, to))
+        connection = transaction_of(place)
+        resealing = Resealing(connection, protected, access.cipher, access)
+        self._gate.changed(connection, access, resealing.move(key, to))
 
     # -- administration ----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from ..audit.entries import Entry, new_event_id, now_us
 from ..audit.outside import chosen
 from ..audit.sequencer import Sequencer
 from ..audit.staging import stage
-from ..database import PLATFORM, own_engine, trail_url
+from ..database import PLATFORM, own_engine, trail_url, version_of
 from ..errors import CheckpointsAway, ConfigurationError, InvalidInput, TrailDamaged, TrailRolledBack
 from ..i18n import N_, time_text, translate
 from ..settings import Settings
@@ -61,6 +61,13 @@ class Desk:
     def say(self, message: str, **facts: object) -> None:
         """One line."""
         self.out.print(plain(self.text(message, **facts)), soft_wrap=True)
+
+    def say_version(self, tenant_id: str) -> None:
+        """What a request may name to be answered by a process that has seen the change that was just committed."""
+        with self.engines[0].connect() as connection:
+            version = version_of(connection, tenant_id)
+        told = N_("{tenant} is at version {version}. A request that must see it sends Amanah-Policy-Version: {version}")
+        self.say(told, tenant=tenant_id, version=version)
 
     def table(self, titles: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         """A table; nothing in a cell is taken for markup or for a terminal's control sequence."""

@@ -56,6 +56,7 @@ def _add(
         desk.guard.directory.add_duty(connection, desk.known(tenant_id), duty)
         desk.note(connection, tenant_id, act="duty.add", role=role, duty=_words(duty))
     desk.say(N_("From now on in {tenant}: {role} {duty}."), tenant=tenant_id, role=role, duty=_words(duty))
+    desk.say_version(tenant_id)
 
 
 @commands.command("remove")
@@ -76,6 +77,7 @@ def _remove(
         desk.guard.directory.remove_duty(connection, desk.known(tenant_id), duty)
         desk.note(connection, tenant_id, act="duty.remove", role=role, duty=_words(duty))
     desk.say(N_("No longer in {tenant}: {role} {duty}."), tenant=tenant_id, role=role, duty=_words(duty))
+    desk.say_version(tenant_id)
 
 
 @commands.command("list")

@@ -42,6 +42,7 @@ def _allow(
         minutes=minutes,
         by=by,
     )
+    desk.say_version(tenant_id)
 
 
 @commands.command("forbid")
@@ -52,6 +53,7 @@ def _forbid(ctx: typer.Context, tenant_id: TenantId, role: _Role, by: _By) -> No
         desk.directory.emergencies.forbid(connection, desk.known(tenant_id), role, by)
         desk.note(connection, tenant_id, act="emergency.forbid", role=role, holder=by)
     desk.say(N_("{role} is no longer taken in {tenant} by: {by}."), role=role, tenant=tenant_id, by=by)
+    desk.say_version(tenant_id)
 
 
 @commands.command("list")
@@ -91,6 +93,7 @@ def _take(
         until=desk.when(from_us(taken.ends_at)),
         grant=taken.grant,
     )
+    desk.say_version(tenant_id)
 
 
 @commands.command("review")
@@ -102,3 +105,4 @@ def _review(ctx: typer.Context, tenant_id: TenantId, grant_id: Annotated[str, ty
         review(connection, desk.known(tenant_id), grant_id, reviewed_by=desk.operator)
         desk.note(connection, tenant_id, act="emergency.review", grant=grant_id)
     desk.say(N_("The grant {grant} is reviewed."), grant=grant_id)
+    desk.say_version(tenant_id)

@@ -57,6 +57,7 @@ def _give(
             tenant=tenant_id,
             grant=grant_id,
         )
+        desk.say_version(tenant_id)
         return
     desk.say(
         N_("{member} has the role {role} in {tenant}: grant {grant}."),
@@ -65,6 +66,7 @@ def _give(
         tenant=tenant_id,
         grant=grant_id,
     )
+    desk.say_version(tenant_id)
 
 
 def _instant(said: str | None) -> datetime | None:
@@ -112,6 +114,7 @@ def _operator(
         until=desk.when(ends_at),
         grant=grant_id,
     )
+    desk.say_version(tenant_id)
 
 
 @commands.command("list")
@@ -163,6 +166,7 @@ def _approve(
         desk.guard.directory.approve(connection, desk.known(tenant_id), grant_id, approved_by=desk.operator)
         desk.note(connection, tenant_id, act="grant.approve", grant=grant_id)
     desk.say(N_("The grant {grant} is approved."), grant=grant_id)
+    desk.say_version(tenant_id)
 
 
 @commands.command("revoke")
@@ -173,3 +177,4 @@ def _revoke(ctx: typer.Context, tenant_id: TenantId, grant_id: Annotated[str, ty
         desk.guard.directory.revoke(connection, desk.known(tenant_id), grant_id)  # a guard's knows what roles inherit
         desk.note(connection, tenant_id, act="grant.revoke", grant=grant_id)
     desk.say(N_("The grant {grant} is revoked."), grant=grant_id)
+    desk.say_version(tenant_id)

@@ -64,6 +64,8 @@ def lapse(
         desk.say(N_("{tenant}: {ended} grants have lapsed."), tenant=one.id, ended=len(ended))
         for each, why in kept:
             desk.say(N_("  {grant} stays: {why}"), grant=each.grant.id, why=why.sentence())
+        if ended:
+            desk.say_version(one.id)
     if failed:
         raise typer.Exit(WRONG)
 
@@ -85,6 +87,7 @@ def lapse_after(
         desk.say(N_("Unused grants of {tenant} do not lapse."), tenant=tenant_id)
     else:
         desk.say(N_("Grants of {tenant} lapse after {days} days without use."), tenant=tenant_id, days=after)
+    desk.say_version(tenant_id)
 
 
 def _sequenced(desk: Desk) -> None:

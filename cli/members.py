@@ -34,6 +34,7 @@ def _add(
         desk.directory.add_member(connection, desk.known(tenant_id), member_id, label)
         desk.note(connection, tenant_id, act="member.add", member=member_id)
     desk.say(N_("{member} is a member of {tenant}."), member=member_id, tenant=tenant_id)
+    desk.say_version(tenant_id)
 
 
 @commands.command("invite")
@@ -81,6 +82,7 @@ def _suspend(ctx: typer.Context, tenant_id: TenantId, member_id: MemberId) -> No
         desk.directory.suspend_member(connection, desk.known(tenant_id), member_id)
         desk.note(connection, tenant_id, act="member.suspend", member=member_id)
     desk.say(N_("{member} is suspended in {tenant}."), member=member_id, tenant=tenant_id)
+    desk.say_version(tenant_id)
 
 
 @commands.command("remove")
@@ -91,3 +93,4 @@ def _remove(ctx: typer.Context, tenant_id: TenantId, member_id: MemberId) -> Non
         desk.directory.remove_member(connection, desk.known(tenant_id), member_id)
         desk.note(connection, tenant_id, act="member.remove", member=member_id)
     desk.say(N_("{member} is no member of {tenant} any more."), member=member_id, tenant=tenant_id)
+    desk.say_version(tenant_id)

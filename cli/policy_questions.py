@@ -106,7 +106,7 @@ def what_if(
         _tell(desk, now, found)
     if trouble is not None:
         complain(trouble, desk.language)
-    if found.changes:
+    if found:
         raise typer.Exit(WRONG)
 
 
@@ -133,7 +133,9 @@ def _for_machines(now: Snapshot, found: Replay) -> dict[str, object]:
         for one in found.changes
         for question in [one.difference.question]
     ]
-    return {"version": now.version, "accesses": found.accesses, "skipped": found.skipped, "changes": changes}
+    bases = [asdict(one) for one in found.bases]
+    counts = {"accesses": found.accesses, "skipped": found.skipped}
+    return {"version": now.version, **counts, "changes": changes, "consent": bases}
 
 
 def _tell(desk: Desk, now: Snapshot, found: Replay) -> None:
@@ -149,6 +151,15 @@ def _tell(desk: Desk, now: Snapshot, found: Replay) -> None:
         version=now.version,
         changes=len(found.changes),
     )
+    for one in found.bases:
+        told = N_(
+            "For {purpose} rows would be met of all persons, consent or none. Of these accesses for it: {accesses}."
+        )
+        if one.draft:
+            told = N_(
+                "For {purpose} only rows would be met of those who consented. Of these accesses for it: {accesses}."
+            )
+        desk.say(told, purpose=one.purpose, accesses=one.accesses)
     if found.skipped:
         desk.say(
             N_("Not replayed, because they ended before roles and purpose were known: {skipped} accesses."),

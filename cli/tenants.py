@@ -111,6 +111,7 @@ def _suspend(ctx: typer.Context, tenant_id: TenantId) -> None:
         desk.directory.suspend(connection, desk.known(tenant_id))
         desk.note(connection, tenant_id, act="tenant.suspend")
     desk.say(N_("The tenant {tenant} is suspended."), tenant=tenant_id)
+    desk.say_version(tenant_id)
 
 
 @commands.command("resume")
@@ -121,3 +122,4 @@ def _resume(ctx: typer.Context, tenant_id: TenantId) -> None:
         desk.directory.resume(connection, desk.known(tenant_id))
         desk.note(connection, tenant_id, act="tenant.resume")
     desk.say(N_("The tenant {tenant} works again."), tenant=tenant_id)
+    desk.say_version(tenant_id)

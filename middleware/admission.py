@@ -1,8 +1,7 @@
 """From an identity to an access: tenant, standing, purpose, decision, in this order, and a refusal at the first no.
 
-1. Is the tenant known, what is its version now, and what time is it? One cheap question per request; what is remembered
-   of the tenant (roster, policy, keys) is used only if it is of that version, and the policy if it is of this moment;
-   no other clock is asked. An access keeps the rules that were in force when it was let in, unless it lasts (`again`).
+1. Is the tenant known (`known_tenants`)? An access keeps the rules that were in force when it was let in, unless it
+   lasts (`again`).
 2. Is the tenant active?
 3. Is the actor an active member, with which roles at this moment? Somebody who was never a member may become one here
    (`first_sight`), which opens nothing. Roles that the application maps count instead of grants. An operator of the
@@ -19,9 +18,7 @@ Whatever cannot be read is a refusal of its own class, never a yes.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from anyio import to_thread
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,17 +31,15 @@ from ..errors import (
     NotAMember,
     NoTenantYet,
     OperatorNotGranted,
-    PolicyBehind,
     PolicyUnavailable,
     PurposeMissing,
     RoleMissing,
     SecondFactorRequired,
     TenantSuspended,
-    TenantUnknown,
 )
 from ..tenants.roster import ACTIVE
-from ..tenants.version_sources import NO_TENANT
 from .access import Access
+from .known_tenants import KnownTenants
 from .purpose_choice import check_mapped, choose_purpose, registered, shown
 from .second_factor import not_counting
 
@@ -53,14 +48,12 @@ if TYPE_CHECKING:
 
     from ..access_policies.decision import Decision
     from ..access_policies.policies import Policies
-    from ..access_policies.snapshot import Snapshot
     from ..encryption.keyring import Keyring, TenantCipher
     from ..tenants.directory import Directory
-    from ..tenants.roster import Roster
-    from ..tenants.version_sources import Current
     from ..tenants.versions import VersionReader
     from .first_sight import FirstSight
     from .identify import Identity
+    from .known_tenants import Known
     from .routes import Route
 
 
@@ -92,12 +85,8 @@ class Admission:
         """``first_sight``: what becomes of strangers."""
         self._keyring = keyring
         self._directory = directory
-        self._policies = policies
-        self._versions = versions
         self._first_sight = first_sight
-        self._capacity = capacity
-        self._rosters: OrderedDict[str, Roster] = OrderedDict()
-        self._lock = threading.Lock()
+        self._tenants = KnownTenants(keyring, directory, policies, versions, capacity)
 
     async def admit(
         self, identity: Identity, route: Route, named: str | None, **circumstances: Unpack[Circumstances]
@@ -123,7 +112,7 @@ class Admission:
         tenant that must have been seen; a process whose database lags behind it refuses with `PolicyBehind`.
         """
         try:
-            known = await self._known(identity.tenant, at_least)
+            known = await self._tenants.known(identity.tenant, at_least)
         except (AmanahError, SQLAlchemyError, OSError) as error:
             return self._unknown(identity, route, circumstances), _as_refusal(error)
         if self._first_sight is not None and self._first_sight.concerns(identity, known.roster, known.now):
@@ -137,10 +126,8 @@ class Admission:
 
         What it may touch is decided statement by statement. Never call it on an event loop's thread.
         """
-        tenant = identity.tenant
         try:
-            current = self._versions.current_now(tenant) if tenant != PLATFORM else NO_TENANT
-            known = self._remembered(tenant, current) or self._load(tenant, current)
+            known = self._tenants.known_now(identity.tenant)
         except (SQLAlchemyError, OSError) as error:
             raise PolicyUnavailable from error
         access = self._access(identity, known, None, circumstances)
@@ -156,7 +143,7 @@ class Admission:
         Raises the refusal of who may no longer, or `Unavailable`.
         """
         try:
-            known = await self._known(identity.tenant, 0)
+            known = await self._tenants.known(identity.tenant, 0)
         except (SQLAlchemyError, OSError) as error:
             raise PolicyUnavailable from error
         self._stand(access, identity, known)
@@ -183,56 +170,10 @@ class Admission:
         """The platform's keys if they are in memory: for what must be answered without any I/O."""
         return self._keyring.cached(PLATFORM)
 
-    # -- step 1: what is known of the tenant -------------------------------------------------------------------------
-
-    async def _known(self, tenant: str, at_least: int) -> _Known:
-        current = await self._versions.current(tenant) if tenant != PLATFORM else NO_TENANT
-        known = self._remembered(tenant, current)
-        if known is None:
-            known = await to_thread.run_sync(self._load, tenant, current)
-        if known.roster.version < at_least:
-            raise PolicyBehind
-        return known
-
-    def _remembered(self, tenant: str, current: Current) -> _Known | None:
-        """What is in memory, if all of it is of this version; no I/O."""
-        version, now = current
-        if not version:
-            raise TenantUnknown
-        with self._lock:
-            roster = self._rosters.get(tenant)
-            if roster is None or roster.version < version:
-                return None
-            self._rosters.move_to_end(tenant)
-        if roster.status != ACTIVE:
-            return _Known(roster, now, None, self._keyring.cached(tenant), self._keyring.cached(PLATFORM))
-        snapshot = self._policies.cached(tenant, version, now)
-        cipher = self._keyring.cached(tenant)
-        platform = self._keyring.cached(PLATFORM)
-        if snapshot is None or cipher is None or platform is None:
-            return None
-        return _Known(roster, now, snapshot, cipher, platform)
-
-    def _load(self, tenant: str, current: Current) -> _Known:
-        """Read what is missing. The version was read first, so that what is read now is at least as new."""
-        version, now = current
-        roster = self._directory.load(tenant)
-        if roster.version < version:
-            raise PolicyUnavailable
-        with self._lock:
-            self._rosters[tenant] = roster
-            self._rosters.move_to_end(tenant)
-            if len(self._rosters) > self._capacity:
-                self._rosters.popitem(last=False)
-        if roster.status != ACTIVE:  # a closed tenant may have neither policy nor keys any more
-            return _Known(roster, now, None, self._keyring.cached(tenant), self._keyring.cached(PLATFORM))
-        snapshot = self._policies.snapshot(tenant, version, now)
-        return _Known(roster, now, snapshot, self._keyring.cipher(tenant), self._keyring.cipher(PLATFORM))
-
     # -- steps 2 to 5 ------------------------------------------------------------------------------------------------
 
     def _judge(
-        self, identity: Identity, known: _Known, circumstances: Circumstances, route: Route, named: str | None
+        self, identity: Identity, known: Known, circumstances: Circumstances, route: Route, named: str | None
     ) -> tuple[Access, AmanahError | None]:
         access = self._access(identity, known, route.name, circumstances)
         try:
@@ -250,7 +191,7 @@ class Admission:
             return access, refusal
         return access, None
 
-    def _stand(self, access: Access, identity: Identity, known: _Known) -> None:
+    def _stand(self, access: Access, identity: Identity, known: Known) -> None:
         """Give the access the roles in force (steps 2 and 3), as far as they count."""
         roles, emergency = self._roles(identity, known)
         if known.snapshot is None:
@@ -263,7 +204,7 @@ class Admission:
         access.emergency = emergency - access.without
 
     @staticmethod
-    def _roles(identity: Identity, known: _Known) -> tuple[frozenset[str], frozenset[str]]:
+    def _roles(identity: Identity, known: Known) -> tuple[frozenset[str], frozenset[str]]:
         """The roles in force, and which of them were taken in an emergency.
 
         Roles that the application maps do not revive a suspended member.
@@ -285,7 +226,7 @@ class Admission:
             raise NotAMember(stranger=status is None)
         return standing.roles, standing.emergency
 
-    def _access(self, identity: Identity, known: _Known, route: str | None, circumstances: Circumstances) -> Access:
+    def _access(self, identity: Identity, known: Known, route: str | None, circumstances: Circumstances) -> Access:
         return Access(
             kind="request",
             tenant=known.roster.tenant,
@@ -302,20 +243,6 @@ class Admission:
         """For the platform's trail: nothing was found out about the tenant that the identity names."""
         platform = self._keyring.cached(PLATFORM)
         return Access(kind="request", actor=identity.actor, platform=platform, route=route.name, **circumstances)
-
-
-class _Known(NamedTuple):
-    """What is known of a tenant at ``now``, in µs. ``snapshot``: None if it is not active.
-
-    ``arrived``: a stranger's status by now.
-    """
-
-    roster: Roster
-    now: int
-    snapshot: Snapshot | None
-    cipher: TenantCipher | None
-    platform: TenantCipher | None
-    arrived: str | None = None
 
 
 def _as_refusal(error: Exception) -> AmanahError:

@@ -13,7 +13,7 @@ from sqlalchemy.sql.selectable import TableValuedAlias
 
 from ..access_policies.decision import ALL_ROWS
 from ..database import database_now
-from ..errors import RawSqlRefused, RowsLimited, SealedWriteRefused, SubjectUndeclared, TableShadowed
+from ..errors import RawSqlRefused, SealedWriteRefused, SubjectUndeclared, TableShadowed
 from .access import current
 from .column_types import IndexToken, Sibling
 from .compiler_cell import key_text_sql
@@ -67,7 +67,7 @@ class _Wall(ColumnElement[Any]):
 
 
 class _Seen(ColumnElement[Any]):
-    """The row filters of ``protected``, for the row that an upsert has met."""
+    """The row filters of ``protected``, and whether its subject consented, for the row that an upsert has met."""
 
     __visit_name__ = "amanah_seen"
     inherit_cache = False
@@ -289,7 +289,8 @@ class Wall(Compiling):
 
     def visit_amanah_seen(self, seen: _Seen, **kw: Any) -> str:
         """The condition of ON CONFLICT DO UPDATE; that the row is the tenant's is in its conflict target."""
-        return " AND ".join(self._filtered(seen.protected, "update", "read", **kw))
+        table = seen.protected
+        return " AND ".join([*self._filtered(table, "update", "read", **kw), *self._consented(table, table.name, **kw)])
 
     def _written(self, statement: Any, action: str, visiting_cte: Any) -> tuple[Any, Protected | None]:
         """Note what an INSERT, UPDATE or DELETE touches; for the last two, add the wall."""
@@ -337,10 +338,7 @@ class Wall(Compiling):
                 refuse(SealedWriteRefused(field=protected.name, detail="INSERT … SELECT"))
             if hasattr(insert_stmt._post_values_clause, "update_values_to_set"):  # noqa: SLF001
                 self.amanah_shape.touch(protected, "update")
-                limits = self.amanah_shape.limits
-                if limits.consent and protected.about_persons:
-                    refuse(RowsLimited(resource=protected.resource, detail="an upsert"))
-                if not meets_all(limits, protected, "read", "update"):
+                if not meets_all(self.amanah_shape.limits, protected, "read", "update"):
                     insert_stmt = _updating_seen(insert_stmt, protected)
             names = set(self.column_keys or ()) | {getattr(c, "key", str(c)) for c in (insert_stmt._values or ())}  # noqa: SLF001
             self.amanah_shape.columns = _said(c for c in protected.table.columns if c.key in names)

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy.orm import Session
-
 from ..access_policies import consents
 from ..audit.entries import What
-from ..errors import AutocommitRefused, InvalidInput, KeysUnavailable, SealedWriteRefused
+from ..errors import InvalidInput, KeysUnavailable, SealedWriteRefused
 from ..tenants.clock import to_us
 from .access import require
 from .fields import key_text
 from .keys import INTERNAL
-from .shape import refuse
-from .transactions import autocommits
+from .transactions import connection_of, transaction_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
 
     from ..access_policies.consents import Consent
     from .access import Access
@@ -83,7 +81,7 @@ class Consents:
         known = access.snapshot.purpose(purpose) if access.snapshot is not None else None
         key = consents.resting_on_consent(known, purpose)
         who = subject_text(self._register, kind, subject)
-        connection = _transaction(place)
+        connection = transaction_of(place)
         until = None if ends is None else to_us(ends)
         made = consents.give(
             connection, tenant, kind, who, key,
@@ -102,7 +100,7 @@ class Consents:
         known = access.snapshot.purpose(purpose) if access.snapshot is not None else None
         key = known.key if known is not None else purpose
         who = subject_text(self._register, kind, subject)
-        connection = _transaction(place)
+        connection = transaction_of(place)
         gone = consents.withdraw(connection, tenant, kind, who, key, by=access.actor.id, options=_OURS)
         self._gate.changed(connection, access, _what("withdraw", key, gone, who))
         return len(gone)
@@ -111,7 +109,7 @@ class Consents:
         """The subject's consents, oldest first, with those that were withdrawn. Raises `Forbidden`, `InvalidInput`."""
         access, tenant = self._access("read")
         who = subject_text(self._register, kind, subject)
-        found = consents.consents(_connection(place), tenant, kind=kind, subject=who, options=_OURS)
+        found = consents.consents(connection_of(place), tenant, kind=kind, subject=who, options=_OURS)
         access.notes.add(What(RESOURCE, "read", subjects=(who,), count=len(found)))
         return found
 
@@ -121,20 +119,6 @@ class Consents:
         if access.tenant is None:
             raise KeysUnavailable
         return access, access.tenant
-
-
-def _connection(place: Session | Connection) -> Connection:
-    if isinstance(place, Session):
-        place.flush()
-        return place.connection()
-    return place
-
-
-def _transaction(place: Session | Connection) -> Connection:
-    connection = _connection(place)
-    if autocommits(connection):
-        refuse(AutocommitRefused())
-    return connection
 
 
 def _what(action: str, purpose: str, identifiers: tuple[str, ...], subject: str) -> What:

@@ -5,9 +5,10 @@ reading it: which of its result columns is which personal column. From then on t
 executes it, runs like this:
 
 1. Each protected table that it names is put before it as a common table expression of the same name, which holds the
-   access's tenant's rows only, of these the ones that its row filters let through, and each sealed value together with
-   where it belongs. The text meets that one instead. The values in a row filter stand in the text as they are, so
-   only plain ones do; and no table that a row filter asks is read by the report, whose own rows it would ask instead.
+   access's tenant's rows only, of these the ones that its row filters let through and, for a purpose that rests on
+   consent, those whose subject has a live one when the text is executed; and each sealed value together with where it
+   belongs. The text meets that one instead. The values in a row filter stand in the text as they are, so only plain
+   ones do; and no table that a row filter asks is read by the report, whose own rows it would ask instead.
 2. The access must be allowed to read the tables, and to see the columns: a governed column that stands in the text but
    once, as a declared result, may be masked or withheld; one that stands there oftener chooses or shapes rows, so only
    who sees it in clear may run the report.
@@ -100,13 +101,18 @@ class DeclaredSql:
         return not meets_all(access.limits, table, "read")
 
     def _check_filters(self, access: Access, table: Protected) -> None:
-        """Raise `RowsLimited` where what limits the rows of ``table`` cannot be put into a text: a consent never is."""
-        consented = access.limits.consent and table.about_persons
-        asked = self.register.row_filters.asked_by(table.name)
+        """Raise `RowsLimited` where what limits the rows of ``table`` cannot be put into a text."""
+        filtered = self._has_filters(access, table)
+        asked = self.register.row_filters.asked_by(table.name) if filtered else set()
+        facts = (access.tenant, access.purpose, access.actor.id if filtered else "")
         above = {one.name for one in self._parents()}  # the wall of a child would ask the report's own rows
-        plain = all(_PLAIN.fullmatch(fact) for fact in (access.actor.id, access.tenant, access.purpose) if fact)
-        if consented or not plain or table.name in above or asked & {one.name.lower() for one in self.tables}:
+        plain = all(_PLAIN.fullmatch(fact) for fact in facts if fact)
+        if not plain or table.name in above or asked & {one.name.lower() for one in self.tables}:
             refuse(RowsLimited(resource=table.resource, detail=f"the declared report {self.name}"))
+
+    @staticmethod
+    def _has_filters(access: Access, table: Protected) -> bool:
+        return rows_of(access.limits, table.resource, "read") != ALL_ROWS
 
     def _parents(self) -> Iterator[Protected]:
         for table in self.tables:
@@ -116,10 +122,11 @@ class DeclaredSql:
 
     def made_for(self, access: Access) -> tuple[object, ...]:
         """All of an access that stands in the text: one that was made for another is not executed."""
-        limits = tuple(rows_of(access.limits, table.resource, "read") for table in self.tables)
-        if all(rows == ALL_ROWS for rows in limits):
+        if not any(self._filtered(access, table) for table in self.tables):
             return (access.tenant,)
-        return (access.tenant, limits, access.actor.id, access.purpose)
+        limits = tuple(rows_of(access.limits, table.resource, "read") for table in self.tables)
+        actor = access.actor.id if any(self._has_filters(access, table) for table in self.tables) else None
+        return (access.tenant, limits, access.limits.consent, access.purpose, actor)
 
     def walled(self, dialect: Dialect, *, colons: str = ":", said: str | None = None) -> str:
         """Step 1, under the current access: the text behind its tables as this tenant has them.
@@ -161,7 +168,8 @@ class DeclaredSql:
                 shown.append(column)
         statement = limited(select(*shown).select_from(source), access)
         text = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-        if self._filtered(access, table) and ("%" in text or "\\" in text):  # which drivers read in their own way
+        odd = ("\\",) if dialect.name == "sqlite" else ("\\", "%")  # which drivers read in their own way
+        if self._filtered(access, table) and any(sign in text for sign in odd):
             refuse(RowsLimited(resource=table.resource, detail=f"the declared report {self.name}"))
         return text
 

@@ -1,8 +1,7 @@
 """The one module that listens to SQLAlchemy.
 
 ``before_execute`` seals what is written; ``before_cursor_execute`` decides, with the compiled form at hand, before a
-byte reaches the database; ``commit`` stages the entries of what was written inside the same transaction; roll-backs
-turn them into notes of the access, so that the fact that somebody tried is not undone.
+byte reaches the database. What becomes of a change with its transaction is in `gate_transactions`.
 """
 
 # ruff: noqa: ARG001, ARG002 - the listeners' signatures are SQLAlchemy's
@@ -26,20 +25,20 @@ from ..errors import (
     TableUndeclared,
 )
 from .access import Access, current, require
-from .binding import bind_dialect, demand_transaction, follow, forget
+from .binding import bind_dialect, demand_transaction, follow
 from .compiler import GuardedCompiler, protect_dialect
 from .deciding import decide_once, decide_sign_in, for_sign_in, row_text, rows_of
 from .declared_sql import DeclaredSql, OpeningCursor, check_made_for, check_names, normal, report_of
 from .foreign_tables import by_declared_table
+from .gate_transactions import Transactions
 from .keys import INTERNAL
 from .limited import check, limited
-from .pending import Pending
 from .raw import check_new_table, check_raw
 from .raw_driver import DriverGuard, clear, cleared_no_more
 from .sessions import OWNER, expect, let_go, own
 from .shape import demand_tenant, refuse
 from .slots import by_slot
-from .transactions import autocommits, cannot_stage, in_transaction
+from .transactions import autocommits
 from .writes import delicate, prepare, target_of
 
 if TYPE_CHECKING:
@@ -49,19 +48,15 @@ if TYPE_CHECKING:
     from .fields import Protected, Register
     from .shape import Shape
 
-_OURS = {"amanah_internal": INTERNAL}
 
-
-class Gate:
+class Gate(Transactions):
     """The listeners of one guard on the engines of its database."""
 
     def __init__(self, register: Register, staging: Staging) -> None:
         """``register`` says what is protected, ``staging`` takes the entries of what was written."""
+        super().__init__(staging)
         self._declared = register
-        self._staging = staging
         self._drivers = DriverGuard(lambda: self.register)
-        self._pending: WeakKeyDictionary[Connection, Pending] = WeakKeyDictionary()
-        self._counted: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
         self._reports: WeakKeyDictionary[Any, DeclaredSql] = WeakKeyDictionary()
         """Reports that run as the driver's own SQL, by their execution context."""
 
@@ -101,12 +96,6 @@ class Gate:
 
     def _protect_dialect(self, dialect: Dialect) -> None:
         protect_dialect(dialect, self._declared)
-
-    def _of(self, connection: Connection) -> Pending:
-        known = self._pending.get(connection)
-        if known is None:
-            known = self._pending[connection] = Pending()
-        return known
 
     # -- what must not be told -------------------------------------------------------------------------------
 
@@ -197,7 +186,7 @@ class Gate:
     def _look(self, connection: Connection, text: str, context: Any) -> None:
         if context is not None and context.execution_options.get("amanah_internal") is INTERNAL:
             return
-        if context in self._reports:
+        if self._reports and context in self._reports:
             return
         compiled = getattr(context, "compiled", None)
         if (report := report_of(compiled)) is not None:
@@ -259,12 +248,6 @@ class Gate:
                 columns = shape.columns
                 pending.add(access, What(resource, action, columns, rows=rows, subjects=subjects, count=count))
 
-    def changed(self, connection: Connection, access: Access, what: What) -> None:
-        """Take in a change that Amanah itself made in the application's transaction."""
-        if autocommits(connection):
-            refuse(AutocommitRefused())
-        self._of(connection).add(access, what)
-
     # -- what was written ------------------------------------------------------------------------------------
 
     def after_cursor_execute(
@@ -278,7 +261,7 @@ class Gate:
     ) -> None:
         """How many rows a change by criteria reached is known now, and whether one by key reached any."""
         cleared_no_more(connection)
-        if (driver_report := self._reports.pop(context, None)) is not None:
+        if self._reports and (driver_report := self._reports.pop(context, None)) is not None:
             context.cursor = OpeningCursor(cursor, driver_report, connection.dialect)
             return
         compiled = getattr(context, "compiled", None)
@@ -320,73 +303,6 @@ class Gate:
                 last.what = replace(last.what, rows=rows)
         elif compiled.effective_returning and context._rowcount is not None:  # noqa: SLF001
             last.what = replace(last.what, count=max(last.what.count, context._rowcount))  # noqa: SLF001
-
-    def commit(self, connection: Connection) -> None:
-        """Stage one entry per access with what it wrote, inside the transaction that is about to be committed.
-
-        Where that fails the commit fails, and what was written is undone.
-        """
-        pending = self._pending.get(connection)
-        if pending is not None and pending.writes:
-            try:
-                self._staging.stage(connection, pending.entries(), _OURS)
-            except BaseException as error:
-                self._undo_all(connection)
-                if (away := cannot_stage(error)) is not None:
-                    raise away from error
-                raise
-            for write in pending.writes:
-                write.access.changed = True
-        self._pending.pop(connection, None)
-
-    def _undo_all(self, connection: Connection) -> None:
-        """SQLAlchemy takes a transaction whose commit failed for ended, and would go on in the driver's open one."""
-        self.rollback(connection)
-        try:
-            connection.dialect.do_rollback(connection.connection)
-        except Exception:  # noqa: BLE001 - whatever the driver says: a connection that cannot roll back is given up
-            connection.invalidate()
-
-    def prepare_twophase(self, connection: Connection, xid: Any) -> None:
-        """With two phases the first one makes the change durable."""
-        self.commit(connection)
-
-    def commit_twophase(self, connection: Connection, xid: Any, is_prepared: bool) -> None:  # noqa: FBT001
-        """Committed without the first phase: as any commit."""
-        if not is_prepared:
-            self.commit(connection)
-
-    def rollback(self, connection: Connection) -> None:
-        """Nothing was changed; that it was tried is noted."""
-        pending = self._pending.pop(connection, None)
-        if pending is not None:
-            pending.undo()
-
-    def rollback_twophase(self, connection: Connection, xid: Any, is_prepared: bool) -> None:  # noqa: FBT001
-        """As any roll-back; what was prepared took its entries with it."""
-        self.rollback(connection)
-
-    def savepoint(self, connection: Connection, name: str | None) -> None:
-        """One level deeper. SQLite's driver does not begin for a SAVEPOINT, and its RELEASE would then commit.
-
-        SQLAlchemy gives a savepoint its name, which counts up on each Connection, only after it has told of it.
-        """
-        if name is None:
-            self._counted[connection] = self._counted.get(connection, 0) + 1
-            name = f"sa_savepoint_{self._counted[connection]}"
-        raw = connection.connection.dbapi_connection
-        if connection.dialect.name == "sqlite" and not in_transaction(raw):
-            connection.exec_driver_sql("BEGIN", execution_options=_OURS)
-        self._of(connection).savepoints.append(name)
-
-    def rollback_savepoint(self, connection: Connection, name: str, context: Any) -> None:
-        """What was written since the savepoint was not."""
-        forget(connection)
-        self._of(connection).undo(name)
-
-    def release_savepoint(self, connection: Connection, name: str, context: Any) -> None:
-        """What was written since the savepoint now belongs to the level above."""
-        self._of(connection).release(name)
 
 
 def _never() -> bool:

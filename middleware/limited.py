@@ -81,10 +81,4 @@ def check(shape: Shape, access: Access) -> None:
         refuse(RowsLimited(resource=resource, detail="a statement that was compiled beforehand"))
 
 
-def demand_all(access: Access, table: Protected, *actions: str, detail: str) -> None:
-    """Refuse where the access may meet some rows of ``table`` only, and ``detail`` would meet all. `RowsLimited`."""
-    if not meets_all(access.limits, table, *actions):
-        refuse(RowsLimited(resource=table.resource, detail=detail))
-
-
-__all__ = ["Limited", "carried", "check", "demand_all", "limited", "meets_all", "rows_of"]
+__all__ = ["Limited", "carried", "check", "limited", "meets_all", "rows_of"]

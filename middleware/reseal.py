@@ -1,8 +1,9 @@
 """Moving a row to another subject or key: what no UPDATE may do, because its values are sealed for where they stand.
 
-1. The row as it is, locked until the transaction ends.
+1. The row as it is, locked until the transaction ends; under an access that may meet some rows only, one of these.
 2. Each envelope opened under its old place and subject.
-3. Key and subject set, and every value sealed anew, in one UPDATE; the row, too, where it is sealed over one of them.
+3. Key and subject set, and every value sealed anew, in one UPDATE of a row that may be changed; the row, too, where it
+   is sealed over one of them.
 
 Nothing that is opened here is shown to anybody.
 """
@@ -19,6 +20,7 @@ from ..errors import InvalidInput, RowNotThere, SubjectErased
 from .column_types import Sealed, StoredEnvelope
 from .fields import key_text
 from .keys import INTERNAL
+from .limited import limited
 from .parent_rows import owned
 from .row_seals import SEAL_COLUMN, RowSealBytes
 from .stored_rows import StoredRows
@@ -27,10 +29,11 @@ from .subjects import SubjectSecrets, secrets_for
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, CursorResult, Select, Update
 
     from ..encryption.cipher import TenantCipher
     from ..encryption.subject_sealing import Secret
+    from .access import Access
     from .fields import Field, Protected
 
 _OURS: Final = {"amanah_internal": INTERNAL}
@@ -50,7 +53,11 @@ def movable(table: Protected) -> set[str]:
 class Resealing:
     """Moves rows of one tenant in ``table``, in the connection's transaction. What is done needs a note of its own."""
 
-    def __init__(self, connection: Connection, table: Protected, cipher: TenantCipher) -> None:
+    def __init__(
+        self, connection: Connection, table: Protected, cipher: TenantCipher, access: Access | None = None
+    ) -> None:
+        """``access``: which rows may be met and changed is its; None meets every row of the cipher's tenant."""
+        self._access = access
         self._connection, self._table, self._cipher = connection, table, cipher
         self._columns = table.table.c
         self._fields = [f for f in table.fields.values() if f.writes_sealed]
@@ -77,8 +84,8 @@ class Resealing:
             query = query.with_for_update()
         else:  # a write that changes nothing takes SQLite's one write lock
             same = {self._columns[n].key: self._columns[n] for n in whole}
-            self._connection.execute(update(table.table).where(*mine).values(same), execution_options=_OURS)
-        found = self._connection.execute(query, execution_options=_OURS).one_or_none()  # 1
+            self._execute(update(table.table).where(*mine).values(same))
+        found = self._execute(query).one_or_none()  # 1
         if found is None:
             raise RowNotThere(resource=table.resource)
         now = dict(zip(names, found, strict=False))
@@ -94,14 +101,17 @@ class Resealing:
         if self._rows is not None:
             row = self._rows.checked(self._cipher, old[0], found[len(names) + len(stored) :])
             values[SEAL_COLUMN] = RowSealBytes(self._rows.sealed(self._cipher, row, envelopes))
-        done = self._connection.execute(  # 3
-            update(table.table).where(*mine).values(values), execution_options=_OURS
-        )
+        done = self._execute(update(table.table).where(*mine).values(values))  # 3
         if done.rowcount != 1:
             raise RowNotThere(resource=table.resource)
         subjects = tuple(dict.fromkeys(s for s in (self._subject(now), self._subject(after)) if s is not None))
         name = table.row_name(dict(zip(table.key, new[0], strict=True)))
         return What(table.resource, "reseal", tuple(to), rows=(name,), subjects=subjects, count=1)
+
+    def _execute(self, statement: Select[Any] | Update) -> CursorResult[Any]:
+        """Past the gate, which seals and decides, and within the access's limits, which the wall keeps to."""
+        kept = statement if self._access is None else limited(statement, self._access)
+        return self._connection.execute(kept, execution_options=_OURS)
 
     def _key(self, row: Mapping[str, Any]) -> list[str]:
         return [key_text(self._columns[n], row[n]) for n in self._table.key]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.orm import Session
 
 from ..database import sqlstate
-from ..errors import (
-    AmanahError,
-    DatabaseNotMigrated,
-    TrailUnavailable,
-)
+from ..errors import AmanahError, AutocommitRefused, DatabaseNotMigrated, TrailUnavailable
+from .shape import refuse
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -42,6 +40,22 @@ def autocommits(connection: Connection) -> bool:
     if getattr(raw, "autocommit", None) is True:
         return True
     return connection.dialect.name == "sqlite" and raw.isolation_level is None and not in_transaction(raw)
+
+
+def connection_of(place: Session | Connection) -> Connection:
+    """The Connection of the application's Session, with all that it had to write; or the Connection itself."""
+    if isinstance(place, Session):
+        place.flush()
+        return place.connection()
+    return place
+
+
+def transaction_of(place: Session | Connection) -> Connection:
+    """`connection_of`, on which a change is not durable by itself. Raises `AutocommitRefused`."""
+    connection = connection_of(place)
+    if autocommits(connection):
+        refuse(AutocommitRefused())
+    return connection
 
 
 def in_transaction(raw: Any) -> bool:

@@ -5,7 +5,8 @@ and one for each personal column of a table that it read. Both policies are aske
 draft changes, not what has changed since. The roles are those that the access had.
 
 What cannot be replayed: a refusal before roles and purpose were known, since there is nothing to ask; rows, since the
-trail keeps no values by which a row filter could be judged (that its rows are others is told).
+trail keeps no values by which a row filter could be judged (that its rows are others is told); who had consented (told
+is that a purpose begins or ceases to rest on consent, with the accesses for it).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..access_policies.draft import Difference, Question, difference
+from ..access_policies.purposes import CONSENT
 from .explain import asked_last
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ..access_policies.snapshot import Snapshot
     from ..audit.entries import Entry
@@ -39,12 +41,27 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """A purpose, by key, that rests on consent by one of the policies only. ``accesses``: so many were for it."""
+
+    purpose: str
+    now: bool
+    draft: bool
+    accesses: int
+
+
+@dataclass(frozen=True, slots=True)
 class Replay:
     """``accesses`` were replayed, ``skipped`` ended before there was anything to ask. Most frequent changes first."""
 
     accesses: int
     skipped: int
     changes: tuple[Change, ...]
+    bases: tuple[Basis, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether the draft would change anything for these accesses, or for the next ones of a purpose."""
+        return bool(self.changes or self.bases)
 
 
 def replay(entries: Iterable[Entry], now: Snapshot, draft: Snapshot, register: Register, last: int) -> Replay:
@@ -52,6 +69,7 @@ def replay(entries: Iterable[Entry], now: Snapshot, draft: Snapshot, register: R
     met: dict[str, bool] = {}
     known: dict[Question, Difference | None] = {}
     about: dict[Question, list[Entry]] = {}
+    purposes: dict[str, set[str]] = {}
     for entry in entries:
         if entry.kind == "admin":
             continue
@@ -59,6 +77,8 @@ def replay(entries: Iterable[Entry], now: Snapshot, draft: Snapshot, register: R
             break
         wanted = set(questions(entry, register))
         met[entry.access] = met.get(entry.access, False) or bool(wanted)
+        if wanted and entry.purpose is not None:
+            purposes.setdefault(entry.purpose, set()).add(entry.access)
         for question in wanted:
             if question not in known:
                 known[question] = difference(now, draft, question)
@@ -67,7 +87,15 @@ def replay(entries: Iterable[Entry], now: Snapshot, draft: Snapshot, register: R
     changes = [_change(found, about[question]) for question, found in known.items() if found is not None]
     order = sorted(changes, key=lambda one: (-one.accesses, one.difference.question[1:]))
     replayed = sum(met.values())
-    return Replay(replayed, len(met) - replayed, tuple(order))
+    return Replay(replayed, len(met) - replayed, tuple(order), tuple(_bases(now, draft, purposes)))
+
+
+def _bases(now: Snapshot, draft: Snapshot, accesses: Mapping[str, set[str]]) -> Iterator[Basis]:
+    """Of purposes that both policies know: where one is gone, its accesses are changes."""
+    for key in sorted(now.purposes.keys() & draft.purposes.keys()):
+        before, after = (one.purposes[key].legal_basis == CONSENT for one in (now, draft))
+        if before != after:
+            yield Basis(key, before, after, len(accesses.get(key, ())))
 
 
 def questions(entry: Entry, register: Register) -> Iterator[Question]:

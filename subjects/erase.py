@@ -26,8 +26,7 @@ from ..audit.entries import What, new_event_id, now_us
 from ..encryption.envelope import OVERWRITTEN
 from ..encryption.models import subject as subject_table
 from ..encryption.netstrings import netstring
-from ..errors import InvalidInput, SealError, SubjectUnknown
-from ..middleware.consents import subject_text
+from ..errors import SealError, SubjectUnknown
 from ..middleware.erased import SHOWN
 from ..middleware.stored_rows import StoredRows
 from ..middleware.subjects import tombstone
@@ -35,7 +34,7 @@ from .certificate import Certificate
 from .entry import act_entry
 from .epochs import dark_on
 from .ledger import Erasure, Ledger
-from .plan import kinds, plan, rows_about, tables_about
+from .plan import kinds, plan, rows_about, spelled, tables_about
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +69,7 @@ def erase(guard: Guard, made: Plan, *, operator: str, reason: str) -> Certificat
 
 def carry_out(guard: Guard, erasure: Erasure, *, operator: str, reason: str, act: str) -> Certificate:
     """Steps 2 and 3 of an erasure that the ledger names."""
-    tenant, kind, subject = erasure.tenant, erasure.kind, erasure.subject
+    tenant, kind, subject = erasure.tenant, erasure.kind, spelled(guard, erasure.kind, erasure.subject)
     with engine_for(guard) as engine:
         with engine.begin() as connection:  # 2
             dark = dark_on(guard, connection, tenant, kind, subject, erasure.at)
@@ -82,7 +81,7 @@ def carry_out(guard: Guard, erasure: Erasure, *, operator: str, reason: str, act
                 columns = tuple(f.column for f in table.fields.values() if f.held is None)
                 if reached and columns:
                     what.append(What(table.resource, "erase", columns, subjects=(subject,), count=reached))
-            gone = withdraw(connection, tenant, kind, _named(guard, kind, subject), by=operator, because="erased")
+            gone = withdraw(connection, tenant, kind, subject, by=operator, because="erased")
             detail: dict[str, str | int] = {"act": act, "kind": kind, "subject": subject, "ledger": erasure.id}
             detail |= {"consents": len(gone)} if gone else {}
             act_entry(guard, connection, tenant, operator, reason, detail, what)
@@ -90,14 +89,6 @@ def carry_out(guard: Guard, erasure: Erasure, *, operator: str, reason: str, act
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     return Certificate.of(made, erasure, dark)
-
-
-def _named(guard: Guard, kind: str, subject: str) -> str:
-    """As consents name the subject; as it is said where no table is about such persons (any more)."""
-    try:
-        return subject_text(guard.register, kind, subject)
-    except InvalidInput:
-        return subject
 
 
 def destroy_secret(connection: Connection, cipher: TenantCipher, kind: str, subject: str, at: int) -> None:

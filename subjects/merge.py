@@ -16,10 +16,9 @@ from ..access_policies.consents import move
 from ..adoption.sealing_tables import Stored
 from ..adoption.sealing_targets import engine_for
 from ..errors import InvalidInput, SubjectErased
-from ..middleware.consents import subject_text
 from ..middleware.reseal import Resealing, movable
 from .entry import act_entry
-from .plan import plan, rows_about, tables_about
+from .plan import plan, rows_about, spelled, tables_about
 
 if TYPE_CHECKING:
     from ..guard import Guard
@@ -29,6 +28,7 @@ def merge(
     guard: Guard, tenant: str, kind: str, source: str, target: str, *, operator: str, reason: str
 ) -> Counter[str]:
     """Move the rows; how many, by table. One transaction with its entry. Raises `InvalidInput` and `SubjectErased`."""
+    source, target = spelled(guard, kind, source), spelled(guard, kind, target)
     if source == target:
         raise InvalidInput(detail="somebody cannot be merged with themselves")
     moved: Counter[str] = Counter()
@@ -52,8 +52,7 @@ def merge(
             for row in rows:
                 what.append(resealing.move(dict(zip(table.key, row, strict=True)), to))
                 moved[table.name] += 1
-        both = [subject_text(guard.register, kind, who) for who in (source, target)]
-        consents = move(connection, tenant, kind, *both, by=operator)
+        consents = move(connection, tenant, kind, source, target, by=operator)
         detail: dict[str, str | int] = {"act": "subject.merge", "kind": kind, "subject": source, "into": target}
         detail |= {"consents": consents} if consents else {}
         act_entry(guard, connection, tenant, operator, reason, detail, what)

@@ -9,6 +9,8 @@ from sqlalchemy import and_, case, false, func, select
 
 from ..adoption.sealing_tables import Stored
 from ..encryption.models import subject as subject_table
+from ..errors import InvalidInput
+from ..middleware.consents import subject_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,8 +52,20 @@ class Plan:
     """When it was erased already, in microseconds since 1970."""
 
 
+def spelled(guard: Guard, kind: str, subject: str) -> str:
+    """The subject as secrets, consents and the trail name it: a UUID without dashes, a number without zeros before it.
+
+    As it is said where no table is about such persons (any more), or it is none of their keys.
+    """
+    try:
+        return subject_text(guard.register, kind, subject)
+    except InvalidInput:
+        return subject
+
+
 def plan(guard: Guard, connection: Connection, tenant: str, kind: str, subject: str) -> Plan:
-    """Look, and change nothing. ``connection``: of Amanah's own engine."""
+    """Look, and change nothing. ``connection``: of Amanah's own engine. ``subject``: in any spelling."""
+    subject = spelled(guard, kind, subject)
     lines: list[Line] = []
     found = False
     for table in tables_about(guard, kind):
@@ -112,4 +126,4 @@ def _line(field: Field, rows: int) -> Line:
     return Line(field.name, field.category, fate, rows, field.search, years, law)
 
 
-__all__ = ["Fate", "Line", "Plan", "kinds", "plan", "rows_about", "tables_about"]
+__all__ = ["Fate", "Line", "Plan", "kinds", "plan", "rows_about", "spelled", "tables_about"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select
@@ -14,7 +15,7 @@ from ..encryption.models import subject as subject_table
 from ..errors import KeyUnknown
 from .erase import carry_out
 from .ledger import Ledger
-from .plan import rows_about, tables_about
+from .plan import rows_about, spelled, tables_about
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,8 @@ def unknown(guard: Guard, connection: Connection) -> list[Erasure]:
 
 
 def _named(guard: Guard) -> dict[tuple[str, str, str], Erasure]:
-    named = Ledger(guard.settings.erasure_ledger, guard.signer).read()
+    lines = Ledger(guard.settings.erasure_ledger, guard.signer).read()
+    named = [replace(one, subject=spelled(guard, one.kind, one.subject)) for one in lines]  # older ones as was typed
     return {(one.tenant, one.kind, one.subject): one for one in reversed(named)}
 
 

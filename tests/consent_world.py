@@ -30,6 +30,7 @@ DECLARED = [
     declare("purchase", subject="customer_id"),
     declare("wish", via="purchase_id"),
     declare("card", subject="id"),
+    declare("badge", subject="id", subject_kind="card"),
     declare("guest", subject="number", subject_kind="guest"),
 ]
 
@@ -71,11 +72,19 @@ def models() -> SimpleNamespace:
         tenant_id: Mapped[str] = mapped_column(String(64))
         owner: Mapped[str | None] = mapped_column(Personal(String, category="user.name"))
 
+    class Badge(Base):
+        __tablename__ = "badge"
+        tenant_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+        id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+        owner: Mapped[str | None] = mapped_column(Personal(String, category="user.name"))
+        colour: Mapped[str] = mapped_column(String(20))
+
     class Guest(Base):
         __tablename__ = "guest"
         id: Mapped[int] = mapped_column(primary_key=True)
         tenant_id: Mapped[str] = mapped_column(String(64))
         number: Mapped[int | None]
+        room: Mapped[str | None] = mapped_column(String(20))
         name: Mapped[str | None] = mapped_column(Personal(String, category="user.name", sealed=False))
 
     class Remark(Base):
@@ -83,6 +92,7 @@ def models() -> SimpleNamespace:
         id: Mapped[int] = mapped_column(primary_key=True)
         tenant_id: Mapped[str] = mapped_column(String(64))
         about: Mapped[str | None] = mapped_column(Personal(String, category="user.name"))
+        text: Mapped[str | None] = mapped_column(String(20))
 
     class Product(Base):
         __tablename__ = "product"
@@ -125,6 +135,7 @@ def seed(world: Any) -> None:
             session.add(m.Wish(id=number, purchase_id=number, text="gift"))
         session.add(m.Purchase(id=9, customer_id=None, item="of nobody"))
         session.add_all([m.Card(id=CARD, owner="yes"), m.Card(id=OTHER_CARD, owner="no")])
+        session.add_all([m.Badge(id=CARD, owner="yes", colour="red"), m.Badge(id=OTHER_CARD, owner="no", colour="red")])
         session.add_all([m.Guest(id=1, number=71, name="yes"), m.Guest(id=2, number=72, name="no")])
         session.add(m.Guest(id=3, number=None, name="nobody"))
         session.add_all([m.Remark(id=1, about="no"), m.Product(id=1, label="tea")])

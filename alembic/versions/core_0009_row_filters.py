@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from amanah.access_policies.way_back import narrow
+
 revision = "core_0009"
 down_revision = "core_0008"
 branch_labels = None
@@ -16,5 +18,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # A rule that spoke of some rows must not speak of all of them.
-    op.execute("DELETE FROM amanah_rule WHERE row_filter <> '' AND effect = 'allow'")
+    narrow(op.get_bind(), ["row_filter"])
     op.drop_column("amanah_rule", "row_filter")

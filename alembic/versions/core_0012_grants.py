@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from amanah.access_policies.way_back import log
+
 revision = "core_0012"
 down_revision = "core_0011"
 branch_labels = None
@@ -44,6 +46,10 @@ def downgrade() -> None:
         " UPDATE amanah_grant SET revoked_at = granted_at WHERE revoked_at IS NULL AND EXISTS (SELECT 1 FROM bound"
         " WHERE bound.tenant_id = amanah_grant.tenant_id AND bound.role = amanah_grant.role)"
     )
+    _tell("duties to a second factor, and the grants of their roles end", "amanah_duty WHERE kind = 'second_factor'")
+    _tell("grants to operators", "amanah_grant WHERE member_id IS NULL")
+    _tell("roles that may be taken in an emergency", "amanah_emergency")
+    _tell("organisations whose unused grants lapse", "amanah_tenant WHERE lapse_days IS NOT NULL")
     op.execute("DELETE FROM amanah_duty WHERE kind = 'second_factor'")
     op.execute("DELETE FROM amanah_grant WHERE member_id IS NULL")
     with op.batch_alter_table("amanah_grant") as table:
@@ -54,6 +60,12 @@ def downgrade() -> None:
     _check_kinds(_KINDS)
     op.drop_table("amanah_emergency")
     op.drop_column("amanah_tenant", "lapse_days")
+
+
+def _tell(what: str, rows: str) -> None:
+    """Say what the code before has no place for."""
+    if count := op.get_bind().execute(sa.text(f"SELECT count(*) FROM {rows}")).scalar_one():  # noqa: S608 - names of ours
+        log.warning("%s: %d are deleted, and do not come back", what, count)
 
 
 def _check_kinds(kinds: str) -> None:

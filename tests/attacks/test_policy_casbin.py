@@ -66,7 +66,7 @@ def test_the_model_is_read_by_casbins_stock_tools(tmp_path):
 
 def test_the_fast_enforcer_is_not_used():
     """It ignores g2 and g3 and shares its filter between threads; nothing in the package names it but in warnings."""
-    enforcer = _snapshot()._judge_of(frozenset({"cashier"}), "read")._enforcer
+    enforcer = _snapshot()._judge_of(frozenset({"cashier"}))._enforcer
     assert isinstance(enforcer, casbin.Enforcer)
     assert not isinstance(enforcer, casbin.FastEnforcer)
     assert type(enforcer).enforce_ex is casbin.Enforcer.enforce_ex

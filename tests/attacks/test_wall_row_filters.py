@@ -35,7 +35,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.schema import CreateSequence
 
 from amanah.audit.staging import Staging
-from amanah.errors import Forbidden, RowsLimited, SealedWriteRefused, TableShadowed
+from amanah.errors import Forbidden, RowNotThere, RowsLimited, SealedWriteRefused, TableShadowed
 from amanah.middleware.hooks import Gate
 from amanah.middleware.limited import limited
 from amanah.middleware.observing import Observing
@@ -417,10 +417,25 @@ def test_a_report_that_was_made_for_somebody_else_is_refused(parcels: Any) -> No
         assert set(session.connection().execute(made).scalars()) == {"o1", "o2"}
 
 
-def test_a_reseal_is_refused_to_who_may_meet_some_rows_only(parcels: Any) -> None:
-    """Moving a row would find any row of the tenant by its key."""
-    with parcels.session("a", "7") as session, pytest.raises(RowsLimited):
-        parcels.guard.reseal(session, "orders", key={"id": "o3"}, to={"id": "o9"})
+def test_a_reseal_moves_rows_that_may_be_met_and_changed(parcels: Any) -> None:
+    """Any other row of the tenant is not there, whatever key is named."""
+    parcels.stored("DELETE FROM line")
+    parcels.stored("DELETE FROM remark")
+    for member, key, moved in (("7", "o3", 0), ("7", "o1", 1), ("lead", "o2", 0), ("apprentice", "o2", 0)):
+        with parcels.session("a", member) as session:
+            to = {"id": f"moved-{key}-{member}"}
+            if moved:
+                parcels.guard.reseal(session, "orders", key={"id": key}, to=to)
+            else:
+                with pytest.raises(RowNotThere):
+                    parcels.guard.reseal(session, "orders", key={"id": key}, to=to)
+            session.commit()
+    kept = {row[0] for row in parcels.stored("SELECT id FROM orders WHERE tenant_id = 'a'")}
+    assert kept == {"moved-o1-7", "o2", "o3", "o4", "o5"}
+    with parcels.session("a", "boss") as session:
+        assert (
+            session.scalars(select(parcels.m.Order.customer).where(parcels.m.Order.id == "moved-o1-7")).one() == "of o1"
+        )
 
 
 def test_a_child_row_is_met_by_its_own_rules(parcels: Any) -> None:

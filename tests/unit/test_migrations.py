@@ -15,8 +15,10 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, 
 
 import amanah
 from amanah import database, migrations
+from amanah.access_policies import content, versions
 from amanah.access_policies import models as policy
 from amanah.errors import DatabaseNotMigrated
+from amanah.tenants import models as tenants
 
 BRANCHES = {"core": database.core, "trail": database.trail}
 
@@ -98,6 +100,143 @@ def test_a_downgrade_opens_nothing_that_a_rule_limited(database_url, engines, al
         versions = connection.execute(text("SELECT tenant_id, version FROM amanah_version ORDER BY tenant_id"))
         assert [tuple(row) for row in versions] == [("lain", 1), ("toko", 2)]
     migrations.upgrade(database_url)
+
+
+def fill(connection):
+    """Two tenants with a policy that was kept; in ``toko`` everything that the migrations 9 to 12 have tables for."""
+    now = {"granted_at": 1, "granted_by": "ana", "reason": "x"}
+    for name in ("toko", "lain"):
+        row = {"id": name, "name": name, "status": "active", "template": "blank", "created_at": 1}
+        connection.execute(tenants.tenant.insert().values(**row))
+        connection.execute(
+            tenants.member.insert().values(tenant_id=name, id="sari", display="", status="active", added_at=1)
+        )
+        connection.execute(
+            policy.role.insert(),
+            [{"tenant_id": name, "name": role, "description": {"en": "x"}} for role in ("clerk", "lead")],
+        )
+        connection.execute(policy.role_parent.insert().values(tenant_id=name, role="lead", parent="clerk"))
+        registered = {"tenant_id": name, "description": {"en": "why"}, "categories": ["user.name"]}
+        connection.execute(policy.purpose.insert().values(**registered, key="a.b", alias="ab", legal_basis="contract"))
+        rule = {
+            "tenant_id": name,
+            "role": "clerk",
+            "object": "orders",
+            "action": "read",
+            "purpose": "a.b",
+            "effect": "allow",
+            "since": 1,
+        }
+        connection.execute(policy.rule.insert().values(**rule, number=1))
+        if name == "toko":
+            connection.execute(
+                policy.purpose.insert().values(**registered, key="c", alias="ads", legal_basis="consent")
+            )
+            for number, more in enumerate(LIMITED, 2):
+                connection.execute(policy.rule.insert().values(**(rule | {"number": number} | more)))
+        database.bump(connection, name)
+        versions.keep(connection, name, 1, content.read(connection, name), by="ana", source="files", reason="")
+        connection.execute(tenants.grant.insert().values(tenant_id=name, id="1", member_id="sari", role="clerk", **now))
+    connection.execute(
+        tenants.grant.insert().values(tenant_id="toko", id="2", operator_id="op", role="clerk", ends_at=9, **now)
+    )
+    connection.execute(tenants.grant.insert().values(tenant_id="toko", id="3", member_id="sari", role="porter", **now))
+    connection.execute(
+        tenants.duty.insert().values(tenant_id="toko", role="clerk", kind="second_factor", other="", number=0)
+    )
+    connection.execute(
+        tenants.duty.insert().values(tenant_id="toko", role="clerk", kind="two_people", other="", number=0)
+    )
+    connection.execute(tenants.emergency.insert().values(tenant_id="toko", role="lead", holder="*", minutes=60))
+    connection.execute(tenants.tenant.update().where(tenants.tenant.c.id == "toko").values(lapse_days=30))
+    for number, gone in enumerate(({}, {"withdrawn_at": 5, "withdrawn_by": "x", "withdrawn_because": "withdrawn"})):
+        who = {"tenant_id": "toko", "id": str(number), "kind": "customer", "subject": "17", "purpose": "c"}
+        connection.execute(policy.consent.insert().values(**who, given_at=2, given_by="ana", source="form", **gone))
+
+
+LIMITED = (
+    {"row_filter": "own", "object": "invoice"},
+    {"row_filter": "own", "effect": "deny"},
+    {"row_filter": "own", "effect": "deny", "action": "update"},
+    {"action": "update", "effect": "deny"},
+    {"mask": "dots", "action": "read_masked", "object": "orders.name"},
+    {"ends_at": 5, "action": "create"},
+    {"ends_at": 5, "action": "delete", "effect": "deny", "row_filter": "own"},
+    {"row_filter": "own", "object": "shift", "until": 1},
+)
+"""Rules 2 to 9; the last has ended."""
+
+
+def in_force(connection):
+    """The numbers of ``toko``'s rules in force."""
+    found = connection.execute(text("SELECT number FROM amanah_rule WHERE tenant_id = 'toko' AND until IS NULL"))
+    return sorted(found.scalars())
+
+
+def kept_rows(connection):
+    """All rows that no migration from 9 to 12 has a reason to change."""
+    tables_ = (policy.consent, policy.purpose, policy.role, policy.role_parent, tenants.member)
+    return {one.name: sorted(map(repr, connection.execute(one.select().order_by(*one.primary_key)))) for one in tables_}
+
+
+def test_filled_tables_go_down_and_up_again(database_url, engines, all_models, caplog):
+    """Step by step: what can be kept comes back, what allowed less has ended and is told, and no rule seems deleted."""
+    migrations.upgrade(database_url)
+    engine = engines["core"]
+    with engine.begin() as connection:
+        fill(connection)
+        before = kept_rows(connection)
+        assert (in_force(connection), versions.altered(connection)) == (list(range(1, 9)), {})
+    steps = {
+        "core_0011": ["duties to a second factor, and the grants of their roles end: 1", "grants to operators: 1",
+                      "roles that may be taken in an emergency: 1", "organisations whose unused grants lapse: 1"],
+        "core_0010": ["consents: 2 are kept aside", "purposes that rest on consent: 1 are kept aside"],
+        "core_0009": ["rules that allowed less by mask, starts_at, ends_at: 2 have ended"],
+        "core_0008": ["rules that allowed less by row_filter: 1 have ended"],
+    }  # fmt: skip
+    for revision, told in steps.items():
+        caplog.clear()
+        with engine.begin() as connection:
+            command.downgrade(migrations.configuration(connection), revision)
+        said = [record.getMessage() for record in caplog.records if record.name == "amanah.migrations"]
+        assert len(said) == len(told)
+        assert all(one in line for one, line in zip(told, said, strict=True)), said
+    with engine.begin() as connection:
+        assert in_force(connection) == [1, 3, 5, 8]  # 4 denies what 5 does by now
+        assert connection.execute(text("SELECT count(*) FROM amanah_rule")).scalar_one() == 10
+        basis = "SELECT count(*) FROM amanah_purpose WHERE legal_basis = 'consent'"
+        assert connection.execute(text(basis)).scalar_one() == 0
+        grants = connection.execute(text("SELECT id FROM amanah_grant WHERE revoked_at IS NULL AND tenant_id = 'toko'"))
+        assert grants.scalars().all() == ["3"]
+    migrations.upgrade(database_url)
+    with engine.begin() as connection:
+        assert kept_rows(connection) == before
+        assert in_force(connection) == [1, 3, 5, 8]
+        assert versions.altered(connection) == {}
+        newest = versions.kept(connection, "toko")[-1]
+        assert (newest.source, newest.reason) == ("found", "after a downgrade")
+        assert versions.content_of(connection, "toko", newest.version).rules
+        assert [one.version for one in versions.kept(connection, "lain")] == [1]
+        connection.execute(policy.rule.delete().where(policy.rule.c.number == 3))
+        assert set(versions.altered(connection)) == {"toko"}
+    assert {"amanah_consent_kept", "amanah_purpose_kept"}.isdisjoint(tables(engine))
+
+
+def test_what_was_registered_meanwhile_stays(database_url, engines, all_models, caplog):
+    """Of two purposes of one key the one that is there counts; that is told, and no consent is lost."""
+    migrations.upgrade(database_url)
+    engine = engines["core"]
+    with engine.begin() as connection:
+        fill(connection)
+        command.downgrade(migrations.configuration(connection), "core_0010")
+        again = {"tenant_id": "toko", "key": "c", "legal_basis": "contract", "description": {}}
+        connection.execute(policy.purpose.insert().values(**again))
+    migrations.upgrade(database_url)
+    assert "1 were registered anew meanwhile" in caplog.text
+    with engine.begin() as connection:
+        basis = "SELECT legal_basis FROM amanah_purpose WHERE tenant_id = 'toko' AND \"key\" = 'c'"
+        assert connection.execute(text(basis)).scalars().all() == ["contract"]
+        assert connection.execute(text("SELECT count(*) FROM amanah_consent")).scalar_one() == 2
 
 
 def test_migrations_go_up_down_and_up_again(database_url, engines, all_models):

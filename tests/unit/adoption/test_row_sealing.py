@@ -82,7 +82,7 @@ def test_seals_move_to_a_newer_key_and_broken_ones_stay(till: Any) -> None:
         till.guard.keyring.rotate_data_key(connection, "a")
     settled = till.guard.keyring = Keyring(till.guard.engine, till.guard.provider, ttl=0.000001)
     assert settled.cipher("a").sealing_version > 1
-    till.guard.admission._keyring = settled
+    till.guard.admission._keyring = till.guard.admission._tenants._keyring = settled
     (bill, line) = sealed_tables(till.guard, ["bill", "line"])
     before = till.stored("SELECT amanah_seal FROM bill WHERE tenant_id = 'a' AND id = 'one'")
     done = renew_row_seals(till.guard, [bill, line], batch=1, **WHO)

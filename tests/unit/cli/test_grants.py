@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -144,3 +145,31 @@ def _reach_back(office):
 def test_wrong_use_is_told(small_office, arguments):
     """And nothing is done."""
     assert small_office.with_tenant().run("grant", *arguments).exit_code == 2
+
+
+def test_whatever_changes_a_tenant_says_at_which_version_it_is(small_office):
+    """For the header Amanah-Policy-Version: the version that is in force after the change, which grows with each."""
+    small_office.with_tenant()
+    steps = [
+        ("member", "add", "toko-a", "sari"),
+        ("grant", "give", "toko-a", "sari", "courier", "--reason", "drives"),
+        ("duty", "add", "toko-a", "courier", "--second-factor"),
+        ("duty", "remove", "toko-a", "courier", "--second-factor"),
+        ("emergency", "allow", "toko-a", "courier", "--by", "*", "--minutes", "60"),
+        ("emergency", "forbid", "toko-a", "courier", "--by", "*"),
+        ("grant", "lapse-after", "toko-a", "90"),
+        ("member", "suspend", "toko-a", "sari"),
+        ("member", "remove", "toko-a", "sari"),
+        ("tenant", "suspend", "toko-a"),
+        ("tenant", "resume", "toko-a"),
+    ]
+    told = []
+    for step in steps:
+        last = done(small_office.run(*step)).splitlines()[-1]
+        told.append(int(re.fullmatch(r"toko-a is at version (\d+)\. .* Amanah-Policy-Version: \1", last)[1]))
+        guard = small_office.guard()
+        assert guard.versions.current_now("toko-a").version == told[-1]
+        guard.close()
+    assert told == sorted(set(told))
+    revoked = ("grant", "list", "toko-a")
+    assert "is at version" not in done(small_office.run(*revoked))

@@ -66,5 +66,14 @@ def test_a_draft_is_tried_on_what_happened(office):
     assert "Answers that would change: 1." in shown
     ok(office.run("policy", "apply", "--tenant", "toko-a", "draft", "--yes"))
     assert "Answers that would change: 0." in ok(office.run(*what_if)).stdout
+    purposes = office.folder / "draft" / "purposes.toml"
+    contract, consent = 'legal_basis = "contract"', 'legal_basis = "consent"'
+    before, key, after = purposes.read_text("utf-8").partition('"essential.service.payment_processing"')
+    purposes.write_text(before + key + after.replace(contract, consent, 1), "utf-8")
+    shown = ok(office.run(*what_if), 1).stdout
+    assert "only rows would be met of those who consented. Of these accesses for it: 1." in " ".join(shown.split())
+    told = json.loads(ok(office.run(*what_if, "--json"), 1).stdout)
+    basis = {"purpose": "essential.service.payment_processing", "now": False, "draft": True, "accesses": 1}
+    assert (told["consent"], told["changes"]) == ([basis], [])
     listed = json.loads(office.run("audit", "list", "--tenant", "toko-a", "--json").stdout)
     assert listed[0]["detail"] == {"act": "policy.what_if", "last": 1000}

@@ -213,4 +213,4 @@ async def test_only_the_tenants_in_use_are_remembered(world):
     for _ in range(2):
         for identity in (who(), who("tono", "lain")):
             await admission.admit(identity, CUSTOMER, "billing")
-            assert set(admission._rosters) == {identity.tenant}
+            assert set(admission._tenants._rosters) == {identity.tenant}

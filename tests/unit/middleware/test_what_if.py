@@ -134,6 +134,27 @@ def test_a_refusal_that_would_be_a_yes_is_told(register):
     assert told(found) == {("clerk", "read", "customer", "deny", "allow")}
 
 
+@pytest.mark.parametrize(("before", "after"), [("contract", "consent"), ("consent", "contract")])
+def test_a_purpose_that_begins_or_ceases_to_rest_on_consent_is_told(register, before, after):
+    """With the accesses that were for it: each once, and none that ended before there was anything to ask."""
+
+    def of(*bases):
+        purposes = [Purpose(key, alias, basis) for key, alias, basis in bases]
+        return snapshot_of(Content({"clerk": ()}, {}, tuple(purposes), (READS,)), FIELDS, FILTERS)
+
+    now = of((SUPPORT, "support", before), ("other.one", "o", "consent"), ("other.gone", "g", "consent"))
+    draft = of((SUPPORT, "support", after), ("other.one", "o", "consent"), ("other.new", "n", "consent"))
+    entries = [entry(READ, access="b"), entry(READ, access="a"), entry(READ, access="a")]
+    found = replay([*entries, entry(access="c", roles=(), decision=None)], now, draft, register, 10)
+    assert [(one.purpose, one.now, one.draft, one.accesses) for one in found.bases] == [
+        (SUPPORT, before == "consent", after == "consent", 2)
+    ]
+    assert found
+    assert found.changes == ()
+    assert not replay(entries, now, now, register, 10)
+    assert [one.accesses for one in replay([], now, draft, register, 10).bases] == [0]
+
+
 def test_what_nobody_asked_is_counted_and_not_answered(register):
     """A refusal before the purpose was chosen, and a sign-in, which no policy decides."""
     early = entry(access="a", purpose=None, kind="refusal", outcome="refused", decision=None)
