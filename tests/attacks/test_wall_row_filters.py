@@ -438,6 +438,30 @@ def test_a_reseal_moves_rows_that_may_be_met_and_changed(parcels: Any) -> None:
         )
 
 
+def test_a_reseal_moves_no_row_that_may_be_seen_and_not_changed(parcels: Any) -> None:
+    """Who reads all orders and may change their own ones moves their own ones."""
+    with parcels.guard.engine.begin() as connection:
+        policies, directory = parcels.guard.policies, parcels.guard.directory
+        policies.add_role(connection, "a", "looker")
+        read, change = (
+            ("looker", "orders", "read", "*", "allow"),
+            ("looker", "orders", "update", "*", "allow", "assigned"),
+        )
+        policies.add_rules(connection, "a", [read, change])
+        directory.add_member(connection, "a", "9")
+        directory.grant(connection, "a", "9", "looker", reason="test", granted_by="owner")
+    parcels.stored("DELETE FROM line")
+    parcels.stored("DELETE FROM remark")
+    parcels.stored("UPDATE orders SET courier = '9' WHERE id = 'o4'")
+    with parcels.session("a", "9") as session:
+        assert len(session.scalars(select(parcels.m.Order.id)).all()) == 5
+        with pytest.raises(RowNotThere):
+            parcels.guard.reseal(session, "orders", key={"id": "o3"}, to={"id": "moved"})
+        parcels.guard.reseal(session, "orders", key={"id": "o4"}, to={"id": "mine"})
+        session.commit()
+    assert {row[0] for row in parcels.stored("SELECT id FROM orders")} == {"o1", "o2", "o3", "mine", "o5", "t1"}
+
+
 def test_a_child_row_is_met_by_its_own_rules(parcels: Any) -> None:
     """That its parent is kept away keeps no child away: who may read all remarks reads those on every order."""
     with parcels.session("a", "7") as session:
