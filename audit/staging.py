@@ -17,7 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..database import TENANT_ID, core
 from ..errors import TrailUnavailable
+from .entries import receipt
 from .models import EVENT_ID, queued, unavailable
+from .tree import leaf_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,8 +59,8 @@ class Staging:
         """``trail_engine``: where the trail's own queue is; a file of its own on SQLite."""
         self._trail = trail_engine
 
-    def stage(self, connection: Connection, entries: Sequence[Entry], options: Mapping[str, Any]) -> None:
-        """Insert ``entries`` on the business ``connection`` with the execution ``options``.
+    def stage(self, connection: Connection, entries: Sequence[Entry], options: Mapping[str, Any]) -> list[str]:
+        """Insert ``entries`` on the business ``connection`` with the execution ``options``; their receipts.
 
         Raises `TrailUnavailable` and `DatabaseNotMigrated` where the trail takes no entries, `InvalidInput` for an
         entry that cannot be encoded, and SQLAlchemy's errors as they are. The transaction must then be rolled back.
@@ -67,11 +69,12 @@ class Staging:
         if connection.dialect.name == "sqlite":
             self._look_at_file()
             connection.execute(_insert, rows, execution_options=options)
-            return
+            return [_receipt(one) for one in rows]
         options = {**options, "preserve_rowcount": True}
         for one in rows:  # mostly there is one
             if connection.execute(_insert_checked, one, execution_options=options).rowcount != 1:
                 raise TrailUnavailable
+        return [_receipt(one) for one in rows]
 
     def _look_at_file(self) -> None:
         """A read, which waits for nobody: whether the file takes a write is known when one is made."""
@@ -83,6 +86,10 @@ class Staging:
             raise unavailable(self._trail) from error
         if not database or not os.access(database, os.W_OK):
             raise TrailUnavailable
+
+
+def _receipt(one: dict[str, object]) -> str:
+    return receipt(str(one["event_id"]), leaf_hash(str(one["body"]).encode()))
 
 
 def stage(connection: Connection, entries: Sequence[Entry]) -> None:

@@ -12,22 +12,27 @@ Invariants:
 from __future__ import annotations
 
 import base64
+import logging
 from typing import TYPE_CHECKING
 
 from ..audit.entries import Entry, new_event_id, now_us
 from ..database import PLATFORM
 from ..encryption.netstrings import netstring
+from ..errors import AmanahError
 from .current import current, open_access, require
 from .handoff import hand_over
 from .seeing import Seeing, Sight
 from .ticket import ANONYMOUS, AUTHENTICATION, Actor, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy.orm import Session
 
     from ..access_policies.snapshot import Decision
     from ..audit.entries import What
-    from ..errors import AmanahError
+
+_log = logging.getLogger("amanah.gate")
 
 
 class Access(Seeing):
@@ -62,17 +67,13 @@ class Access(Seeing):
         ``reason``: of what the entry is about, where that is not the access's own.
         """
         event = new_event_id()
-        sealed: dict[str, str] = {}
-        tokens: dict[str, str] = {}
-        cipher = self._cipher if self.tenant is not None and self._cipher is not None else self._platform
-        if cipher is not None:
-            for name, value in (("agent", self.agent), ("ip", self.ip), ("reason", reason or self.reason)):
-                if value:
-                    raw = value.encode("utf-8", "surrogateescape")
-                    place = netstring(f"trail.{name}".encode()) + netstring(event.encode())
-                    sealed[name] = base64.b64encode(cipher.seal(f"trail.{name}", place, raw)).decode()
-                    if name == "ip":
-                        tokens[name] = cipher.token("trail.ip", raw).hex()
+        told = {"reason": reason or self.reason}
+        if self.sign_in is None:
+            told |= {"agent": self.agent, "ip": self.ip}
+        sealed, tokens = self._sealed(event, told)
+        receipts: list[str] = []
+        if kind != "write":  # what rides on a change cannot vouch for it
+            receipts, self.receipts = self.receipts, receipts
         return Entry(
             id=event,
             at=now_us(),
@@ -95,7 +96,52 @@ class Access(Seeing):
             detail=self._detail(refusal),
             sealed=sealed,
             tokens=tokens,
+            sign_in=None if self.sign_in is None else self.sign_in.id,
+            wrote=tuple(receipts),
         )
+
+    def sign_in_entry(self) -> Entry:
+        """The entry that holds the actor's address and browser, for all accesses that share them."""
+        event = new_event_id()
+        sealed, tokens = self._sealed(event, {"agent": self.agent, "ip": self.ip})
+        actor = self.actor
+        return Entry(
+            id=event,
+            at=now_us(),
+            tenant=self.tenant or PLATFORM,
+            access="",
+            kind="sign_in",
+            actor=actor.id,
+            actor_kind=actor.kind,
+            strength=actor.strength,
+            sealed=sealed,
+            tokens=tokens,
+        )
+
+    def _sealed(self, event: str, told: Mapping[str, str | None]) -> tuple[dict[str, str], dict[str, str]]:
+        """What is personal about the access, sealed for the entry ``event``, and the tokens by which it is found."""
+        sealed: dict[str, str] = {}
+        tokens: dict[str, str] = {}
+        cipher = self._cipher if self.tenant is not None and self._cipher is not None else self._platform
+        if cipher is None:
+            return sealed, tokens
+        for name, value in told.items():
+            if value:
+                raw = value.encode("utf-8", "surrogateescape")
+                place = netstring(f"trail.{name}".encode()) + netstring(event.encode())
+                sealed[name] = base64.b64encode(cipher.seal(f"trail.{name}", place, raw)).decode()
+                if name == "ip":
+                    tokens[name] = cipher.token("trail.ip", raw).hex()
+        return sealed, tokens
+
+    def committed(self, receipt: str) -> None:
+        """A change of this access was committed. Told with its next entry; after its end, with one of its own."""
+        self.receipts.append(receipt)
+        if self._closed and self.recorder is not None:
+            try:
+                self.recorder.submit(self.entry("receipt", "committed", what=()))
+            except AmanahError:  # the change is committed and has its entry; a receipt fewer is what a crash leaves
+                _log.exception("a receipt could not be recorded")
 
     def _detail(self, refusal: AmanahError | None) -> dict[str, str]:
         """What a refusal is about, and which of the roles were taken in an emergency."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import HTTPConnection
@@ -43,6 +43,7 @@ from .callbacks import Body
 from .headers import Headers
 from .recording import Recording
 from .routes import AUTHENTICATION
+from .sign_ins import SignIns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -77,6 +78,7 @@ class Gate:
     """Whether the application itself tells who is not signed in: by its redirect to the login, by its own 401."""
     callers: Callers | None = None
     """Who recognises the callers of callbacks; without it nobody is one."""
+    sign_ins: SignIns = field(default_factory=SignIns)
 
 
 class Exchange(ABC):
@@ -205,6 +207,9 @@ class Exchange(ABC):
     async def _serve(self, access: Access) -> None:
         """Step 4. Whatever happens, the access closes and what it saw is handed to the trail."""
         self.access = access
+        access.recorder = self.gate.recorder
+        if access.kind == "request":
+            access.sign_in = self.recording.sign_in = self.gate.sign_ins.of(access)
         if access.kind == "public" and access.refusal is None:  # whoever asks whether we are well leaves no entry
             self.recording.entered = True
         try:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from ..errors import AutocommitRefused
 from .binding import forget
+from .confirmed import remember
 from .keys import INTERNAL
 from .pending import Pending
 from .shape import refuse
@@ -55,9 +56,11 @@ class Transactions:
         Where that fails the commit fails, and what was written is undone.
         """
         pending = self._pending.get(connection)
+        receipts: list[tuple[Access, str]] = []
         if pending is not None and pending.writes:
             try:
-                self._staging.stage(connection, pending.entries(), _OURS)
+                written = pending.entries()
+                staged = self._staging.stage(connection, [entry for _, entry in written], _OURS)
             except BaseException as error:
                 self._undo_all(connection)
                 if (away := cannot_stage(error)) is not None:
@@ -65,6 +68,8 @@ class Transactions:
                 raise
             for write in pending.writes:
                 write.access.changed = True
+            receipts = [(access, receipt) for (access, _), receipt in zip(written, staged, strict=True)]
+        remember(connection, receipts)
         self._pending.pop(connection, None)
 
     def _undo_all(self, connection: Connection) -> None:

@@ -27,6 +27,7 @@ from ..errors import (
 from .access import Access, current, require
 from .binding import bind_dialect, demand_transaction, follow
 from .compiler import GuardedCompiler, protect_dialect
+from .confirmed import confirm_commits
 from .deciding import decide_once, decide_sign_in, for_sign_in, row_text, rows_of
 from .declared_sql import DeclaredSql, OpeningCursor, check_made_for, check_names, normal, report_of
 from .foreign_tables import by_declared_table
@@ -66,6 +67,7 @@ class Gate(Transactions):
             return
         self._protect_dialect(engine.dialect)
         bind_dialect(engine.dialect)
+        confirm_commits(engine.dialect)
         engine.hide_parameters = True
         if engine.dialect.name == "postgresql":
             event.listen(engine, "checkout", self._drivers.checkout)

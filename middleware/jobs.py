@@ -40,6 +40,7 @@ class JobAccess:
 
     def _enter(self, access: Access) -> Access:
         self._access = access
+        access.recorder = self._writer
         self._open = open_access(access)
         return self._open.__enter__()
 
@@ -50,7 +51,7 @@ class JobAccess:
             return []
         if access.refusal is not None:
             return in_pieces(access.entry("refusal", "refused", refusal=access.refusal))
-        return in_pieces(access.entry("job", "answered")) if access.notes.pending else []
+        return in_pieces(access.entry("job", "answered")) if access.notes.pending or access.receipts else []
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -49,16 +49,16 @@ class Pending:
         """The latest change."""
         return self.writes[-1] if self.writes else None
 
-    def entries(self) -> list[Entry]:
-        """One entry per access with what it wrote; several where it wrote very many rows."""
+    def entries(self) -> list[tuple[Access, Entry]]:
+        """One entry per access with what it wrote, beside the access; several where it wrote very many rows."""
         by_access: dict[str, list[Write]] = {}
         for write in self.writes:
             by_access.setdefault(write.access.id, []).append(write)
-        entries = (
-            group[0].access.entry("write", "committed", what=_together([w.what for w in group]))
+        return [
+            (group[0].access, piece)
             for group in by_access.values()
-        )
-        return [piece for entry in entries for piece in in_pieces(entry)]
+            for piece in in_pieces(group[0].access.entry("write", "committed", what=_together([w.what for w in group])))
+        ]
 
     def undo(self, name: str | None = None) -> None:
         """The savepoint ``name`` (None: the transaction) was rolled back. That it was tried is noted."""

@@ -38,10 +38,10 @@ def cut(what: What) -> list[What]:
 def in_pieces(entry: Entry) -> list[Entry]:
     """The same entry in as many pieces as its length asks for, each an event of its own under the access's id.
 
-    What is sealed is bound to the first piece's id and stays there.
+    What is sealed is bound to the first piece's id and stays there, and so do receipts.
     """
     rest = [
-        replace(entry, id=new_event_id(), what=entry.what[start : start + _WHATS_PER_ENTRY], sealed={})
+        replace(entry, id=new_event_id(), what=entry.what[start : start + _WHATS_PER_ENTRY], sealed={}, wrote=())
         for start in range(_WHATS_PER_ENTRY, len(entry.what), _WHATS_PER_ENTRY)
     ]
     return [replace(entry, what=entry.what[:_WHATS_PER_ENTRY]), *rest] if rest else [entry]

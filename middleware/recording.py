@@ -20,6 +20,7 @@ from .pieces import in_pieces
 if TYPE_CHECKING:
     from ..audit.entries import Entry
     from .access import Access
+    from .sign_ins import SignIn
 
 _log = logging.getLogger("amanah.gate")
 _UNAVAILABLE: Final = 503  # DatabaseNotMigrated has this status too
@@ -42,11 +43,12 @@ class Recorder(Protocol):
 class Recording:
     """The trail's side of one request."""
 
-    __slots__ = ("_recorder", "_told", "entered", "turn")
+    __slots__ = ("_recorder", "_told", "entered", "sign_in", "turn")
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._told: AmanahError | None = None  # the refusal that is on record
+        self.sign_in: SignIn | None = None
         self.entered = False  # an entry about this access was handed to the trail
         self.turn = asyncio.Lock()
 
@@ -71,11 +73,12 @@ class Recording:
     async def record(self, entry: Entry) -> None:
         """Return when ``entry`` is durable, in pieces if it lists very many rows. Raises `TrailUnavailable`."""
         try:
-            pieces = in_pieces(entry)
+            pieces = self._with_sign_in(in_pieces(entry))
             if len(pieces) == 1:
                 await self._recorder.arecord(entry)
             else:
                 await asyncio.gather(*map(self._recorder.arecord, pieces))
+                self._sign_in_told()
         except Exception as error:
             if isinstance(error, AmanahError) and error.status == _UNAVAILABLE:
                 raise
@@ -85,14 +88,23 @@ class Recording:
         """Tell what is left without waiting: nobody is there any more, and the entry is written all the same."""
         if not self._unsaid(access):
             return
-        for piece in in_pieces(self._next(access, "failed", None)):
+        for piece in self._with_sign_in(in_pieces(self._next(access, "failed", None))):
             try:
                 self._recorder.submit(piece)
             except AmanahError:
                 _log.exception("an access could not be recorded")
 
+    def _with_sign_in(self, pieces: list[Entry]) -> list[Entry]:
+        """``pieces``, behind the entry of the sign-in that they name where that is not on record yet."""
+        untold = None if self.sign_in is None else self.sign_in.untold
+        return pieces if untold is None else [untold, *pieces]
+
+    def _sign_in_told(self) -> None:
+        if self.sign_in is not None:
+            self.sign_in.untold = None
+
     def _unsaid(self, access: Access) -> bool:
-        return not self.entered or access.notes.pending or access.refusal is not self._told
+        return not self.entered or access.notes.pending or bool(access.receipts) or access.refusal is not self._told
 
     def _next(self, access: Access, outcome: str, status: int | None) -> Entry:
         self.entered = True

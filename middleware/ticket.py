@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from ..errors import AmanahError
     from .fields import Field
     from .masks import Mask
+    from .recording import Recorder
     from .seeing import Sight, Way
+    from .sign_ins import SignIn
 
 Kind = Literal["request", "job", "sign_in", "public"]
 
@@ -56,6 +58,8 @@ class Ticket:
     ``refusal`` is set by the SQL gate when it stops a statement, so that the HTTP gate can answer with the reason
     whatever the application made of the exception; ``changed``, when it lets a change be committed.
     ``would_be_refused`` is why the access would not have been let in, where that is only observed.
+    ``receipts``: of changes that were committed and are not told yet; ``recorder`` takes what is told after the end.
+    ``sign_in``: where the actor's address and browser are on record.
 
     ``roles`` count. ``emergency``: those of them that were taken in an emergency. ``without``: roles in force that
     allow nothing, because they want a second factor and the actor signed in without; what they deny stays denied.
@@ -84,10 +88,13 @@ class Ticket:
         "notes",
         "purpose",
         "reason",
+        "receipts",
+        "recorder",
         "refusal",
         "request",
         "roles",
         "route",
+        "sign_in",
         "snapshot",
         "subjects",
         "tenant",
@@ -136,6 +143,9 @@ class Ticket:
         self.snapshot = snapshot
         self.refusal: AmanahError | None = None
         self.changed = False
+        self.receipts: list[str] = []
+        self.recorder: Recorder | None = None
+        self.sign_in: SignIn | None = None
         self.would_be_refused: AmanahError | None = None
         self.notes = Notes()
         self.subjects = SubjectSecrets()

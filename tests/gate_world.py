@@ -76,6 +76,10 @@ class World:
         return AmanahMiddleware(app, routes=RouteTable(routes), **settings)
 
     def entries(self) -> list[dict[str, Any]]:
+        """Every entry that is durable in the trail's queue, oldest first; but for what is said once of a sign-in."""
+        return [one for one in self.all_entries() if one["kind"] != "sign_in"]
+
+    def all_entries(self) -> list[dict[str, Any]]:
         """Every entry that is durable in the trail's queue, oldest first."""
         with self.trail_engine.connect() as connection:
             rows = connection.execute(text("SELECT body FROM amanah_queued ORDER BY at, event_id")).scalars().all()

@@ -175,6 +175,8 @@ class House:
                     one = spelled_out(body)
                     if tenant in (None, one["tenant"]) and request in (None, one["request"]):
                         found[one["id"]] = one
+        if request is not None:  # what is said once of a sign-in belongs to no single request
+            found = {key: one for key, one in found.items() if one["kind"] != "sign_in"}
         return sorted(found.values(), key=lambda one: (one["at"], one["id"]))
 
     def sequence(self) -> Report:

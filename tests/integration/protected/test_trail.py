@@ -83,7 +83,12 @@ def test_each_request_leaves_the_entries_that_it_should(used):
         assert entry["id"] in logged
         assert logged[entry["id"]].tenant_id == entry["tenant"] == "sinar-jaya"
         assert entry["request"] == answers[name].request
-        assert set(entry["sealed"]) >= {"ip", "agent"}
+        signed_in = json.loads(logged[entry["sign_in"]].body)
+        assert (signed_in["kind"], signed_in["actor"], set(signed_in["sealed"])) == (
+            "sign_in",
+            entry["actor"],
+            {"ip", "agent"},
+        )
         return entry
 
     read = only("read", "access")

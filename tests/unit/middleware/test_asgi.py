@@ -69,7 +69,9 @@ async def test_an_answer_and_its_entry(world_everywhere):
     assert (entry["actor"], entry["strength"], entry["roles"]) == ("rina", "password", ["cashier"])
     assert (entry["route"], entry["request"]) == ("GET /customers/{id}", "r-1")
     assert entry["what"][0]["columns"] == ["name"]
-    assert set(entry["sealed"]) == {"ip", "agent"}
+    assert entry["sealed"] == {}
+    (signed_in,) = (one for one in world.all_entries() if one["kind"] == "sign_in")
+    assert (signed_in["id"], set(signed_in["sealed"])) == (entry["sign_in"], {"ip", "agent"})
 
 
 async def test_the_entry_is_durable_before_the_first_byte(world):
