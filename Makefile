@@ -84,9 +84,11 @@ unit: export TMPDIR := $(shell if test -w /dev/shm && test "$$(df -Pk /dev/shm |
 unit: $(VENV)/.dev
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
-# A million messages beside the accumulated hash of the specification; thousands of policies beside plain Casbin.
+# A million messages beside the accumulated hash of the specification; thousands of policies beside plain Casbin; each
+# application of the tutorial on the other database, too.
 long: $(VENV)/.dev
-	AMANAH_TEST_LONG=1 $(BIN)/pytest -q tests/unit/encryption/test_xaes.py tests/properties/test_policy_decisions.py
+	AMANAH_TEST_LONG=1 $(BIN)/pytest -q tests/unit/encryption/test_xaes.py tests/properties/test_policy_decisions.py \
+	  tests/integration/adoption/walk
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -78,6 +78,7 @@ class Sequencer:
         self._until = 0
         self._next_beat = 0.0
         self._seen: dict[str, int] = {}
+        self._refused: dict[str, str] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -103,7 +104,10 @@ class Sequencer:
         if due:
             self.publish(refused)
         for tenant, error in refused.items():
-            log.critical("the trail of %s is not appended to: %s", tenant, error.code)
+            if self._refused.get(tenant) != error.code:  # once, not with every run
+                log.critical("the trail of %s is not appended to: %s", tenant, error.code)
+        if due or refused:  # what is refused is met again with each beat at least
+            self._refused = {tenant: error.code for tenant, error in refused.items()}
         for error in refused.values():
             raise error
         return moved

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2 as httpx
+import pytest
 
 from tests import ready
 
@@ -37,6 +38,8 @@ _BLOCK = re.compile(
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _SECONDS = 60
 FAILED = 500
+OTHER_DATABASE = pytest.mark.skipif("AMANAH_TEST_LONG" not in os.environ, reason="takes a minute or two: make long")
+"""Each application is walked with on one kind of database, and both kinds are; with the other one on request."""
 
 
 def blocks(app: str, heading: str) -> list[tuple[str, str | None, str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.adoption.walk.harness import Walk, eventually
+from tests.integration.adoption.walk.harness import OTHER_DATABASE, Walk, eventually
 from tests.integration.adoption.walk.journey import journey
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def test_the_walk_of_the_pharmacy(tmp_path: Path) -> None:
     journey(walk, Visits(walk), SEALED, READABLE, chance={"Ibuprofen"})
 
 
+@OTHER_DATABASE
 @pytest.mark.postgresql
 def test_the_walk_of_the_pharmacy_on_postgresql(tmp_path: Path, postgres_database: str) -> None:
     """The same on the database that it has in production."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.adoption.walk.harness import Walk, eventually
+from tests.integration.adoption.walk.harness import OTHER_DATABASE, Walk, eventually
 from tests.integration.adoption.walk.journey import journey
 
 if TYPE_CHECKING:
@@ -167,6 +167,7 @@ def sign(body: bytes) -> str:
     return hmac.new(b"kunci-dari-gerbang-pembayaran", body, hashlib.sha256).hexdigest()
 
 
+@OTHER_DATABASE
 def test_the_walk_of_the_legacy_app(tmp_path: Path) -> None:
     """Bare to enforced: its tests pass, nothing is answered 5xx, no sealed value is left in the clear."""
     walk = Walk("legacy", tmp_path, "legacy.asgi:app")
