@@ -21,9 +21,10 @@ from sqlalchemy import func, select
 from ..errors import TrailDamaged, TrailRolledBack
 from .entries import decode, now_us
 from .findings import rejected
-from .models import entry, head, term
+from .models import entry, head, subtree, term
 from .months import month_of
 from .packing import pack
+from .subtrees import kept
 from .tally import tallied
 from .terms import terms
 from .tree import Frontier, leaf_hash
@@ -156,6 +157,7 @@ def _append_to(connection: Connection, tenant: str, entries: Sequence[Encoded], 
     values: list[dict[str, Any]] = []
     placed: list[Placed] = []
     found_by: list[list[int]] = []
+    complete: list[dict[str, Any]] = []
     for one, body in entries:  # 4
         leaf = leaf_hash(body)
         if (one.id, leaf) in known:
@@ -178,9 +180,11 @@ def _append_to(connection: Connection, tenant: str, entries: Sequence[Encoded], 
                 "terms": found_by[-1],
             }
         )
-        frontier.append(leaf)
+        complete += kept(tenant, frontier.size, frontier.append(leaf))
     if values:
         connection.execute(entry.insert(), values)
+        if complete:
+            connection.execute(subtree.insert(), complete)
         if connection.dialect.name == "sqlite":
             found = [
                 {"tenant": now.number, "term": each, "position": position}
