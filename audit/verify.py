@@ -18,7 +18,7 @@ entry is known only to lie between two of them (``position`` to ``last``).
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, select, union
@@ -29,6 +29,7 @@ from .damage import terms_hidden
 from .models import entry, head, heartbeat, parked, queued, signed_head
 from .report import Finding, Report, TenantReport
 from .scan import Scanners, pages
+from .snapshot import snapshot
 from .staging import staged
 from .walk import Reached, Walk
 
@@ -65,7 +66,7 @@ def verify(
     """
     before = resume or {}
     newest = outside.newest() if outside is not None else 0  # what comes later the snapshot need not know
-    with _snapshot(trail_engine) as connection:
+    with snapshot(trail_engine) as connection:
         claims = collect(connection, verifier, outside, after=after, until=newest)
         problem, beat = (None, None) if tenant is not None else _heartbeat(connection, verifier, outside)
         tenants = [tenant] if tenant is not None else _tenants(connection, claims)
@@ -160,15 +161,3 @@ def _pending(connection: Connection, table: Table, tenant: str | None) -> int:
     if tenant is not None:
         query = query.where(table.c.tenant_id == tenant)
     return connection.scalar(query) or 0
-
-
-@contextmanager
-def _snapshot(engine: Engine) -> Iterator[Connection]:
-    """A connection whose statements all see one moment: the log grows while it is verified."""
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN")
-            yield connection
-        else:
-            yield connection.execution_options(isolation_level="REPEATABLE READ")
-        connection.rollback()
