@@ -292,7 +292,7 @@ def verify(
         raise Wrong("forged", 0, "the header's record has no head of this tenant")
     checked = Checked(name, head.size, head.number, head.at)
     gaps = [verifier.gap(note, name) for note in header["recoveries"]]
-    checked.gaps = [gap for gap in gaps if gap is not None and gap.number <= head.number]
+    checked.gaps = [gap for gap in gaps if gap is not None and gap.kept < gap.lost and gap.number <= head.number]
     wanted = _wanted(verifier, checkpoint, head, checked)
     walk = _Walk(file, verifier, head, checked, wanted)
     walk.run(progress or (lambda _done, _of: None))
@@ -480,17 +480,27 @@ class _Walk:
 def _parse(raw: bytes) -> Line | None:
     """``e position link hash body`` or ``s position height link hash``; None for anything else."""
     parts = raw.split(b" ", 4)
+    body = None
     try:
         if parts[0] == b"e":
             _, position, link, hash_, body = parts
-            return Line(int(position), 0, bytes.fromhex(link.decode()), binascii.a2b_base64(hash_), body)
-        _, position, height, link, hash_ = parts
-        found = Line(int(position), int(height), bytes.fromhex(link.decode()), binascii.a2b_base64(hash_), None)
+            height = b"0"
+        else:
+            _, position, height, link, hash_ = parts
+        found = Line(int(position), int(height), bytes.fromhex(link.decode()), binascii.a2b_base64(hash_), body)
     except ValueError:
         return None
-    # A hash of another length could be read as two.
-    whole = parts[0] == b"s" and 0 <= found.height <= _HIGHEST and len(found.hash) == _HASH
-    return found if whole else None
+    if (  # one way to write each, so that no bit is free; and a hash of another length could be read as two
+        len(found.hash) != _HASH
+        or binascii.b2a_base64(found.hash, newline=False) != hash_
+        or b"%d" % found.position != position
+        or b"%d" % found.height != height
+        or found.link.hex().encode() != link
+        or not 0 <= found.height <= _HIGHEST
+        or parts[0] not in (b"e", b"s")
+    ):
+        return None
+    return found
 
 
 def _readable(body: bytes, position: int, tenant: str) -> None:
@@ -507,10 +517,14 @@ def _readable(body: bytes, position: int, tenant: str) -> None:
 
 
 def _unbase64(text: str) -> bytes:
+    """Strict: one text per value."""
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except ValueError:
-        raise Wrong("forged", 0, "something that was signed is not base64") from None
+        data = None
+    if data is None or base64.b64encode(data).decode("ascii") != text:
+        raise Wrong("forged", 0, "something that was signed is not base64")
+    return data
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

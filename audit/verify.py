@@ -8,7 +8,8 @@ In bounded memory, and in several processes where the trail is long:
    is of, be findable by what it says, and follow from the entries before it by its link (`scan`, `walk`).
 3. At the size of every signed head, inside or outside, the root of the entries so far must be the signed one. That is
    consistency with everything published: each published tree is a prefix of this one.
-4. At the end the head must be there and say the same size and root, and nothing signed may know of more.
+4. At the end the head must be there and say the same size and root, and nothing signed may know of more, but what a
+   signed recovery says was lost.
 5. Where something is wrong, `damage.classify` says what was done; entries behind it are not looked at.
 
 Leaf hashes and links are not signed: who rewrites them all is found at the next signed head, and then the first wrong
@@ -27,7 +28,7 @@ from ..errors import TrailDamaged
 from .claims import Claims, collect
 from .damage import terms_hidden
 from .models import entry, head, heartbeat, parked, queued, signed_head
-from .report import Finding, Report, TenantReport
+from .report import Finding, Gap, Report, TenantReport
 from .scan import Scanners, pages
 from .snapshot import snapshot
 from .staging import staged
@@ -64,13 +65,16 @@ def verify(
 
     Damage is reported, never raised; raises `CheckpointsAway`, and SQLAlchemy's errors as they are.
     """
-    before = resume or {}
+    before = dict(resume or {})
     newest = outside.newest() if outside is not None else 0  # what comes later the snapshot need not know
     with snapshot(trail_engine) as connection:
         claims = collect(connection, verifier, outside, after=after, until=newest)
         problem, beat = (None, None) if tenant is not None else _heartbeat(connection, verifier, outside)
         tenants = [tenant] if tenant is not None else _tenants(connection, claims)
         sizes = {one: _size(connection, one) for one in tenants}
+        # What was verified before and was lost since, as a recovery says, is nothing to go on from.
+        lost = {one for one, gaps in claims.gaps.items() if any(_undone(gap, before, one, after) for gap in gaps)}
+        before = {one: reached for one, reached in before.items() if one not in lost}
         left = sum(max(size - _begun(before, one), 0) for one, size in sizes.items())
         count = processes or os.cpu_count() or 1
         told = _Progress(progress, left)
@@ -111,7 +115,12 @@ def _verify_tenant(
     found = pages(connection, tenant, start) if scanners is None else scanners.pages(tenant, start, size)
     finding = claims.findings.get(tenant) or walk.run(found, progress) or terms_hidden(connection, tenant)
     reached = walk.reached
-    return TenantReport(tenant, reached.frontier.size, walk.checked, reached.signed, finding, walk.told, reached)
+    size, gaps = reached.frontier.size, tuple(claims.gaps.get(tenant, ()))
+    return TenantReport(tenant, size, walk.checked, reached.signed, finding, walk.told, gaps, reached)
+
+
+def _undone(gap: Gap, before: Mapping[str, Reached], tenant: str, after: int) -> bool:
+    return gap.number > after and gap.kept < _begun(before, tenant)
 
 
 def _begun(before: Mapping[str, Reached], tenant: str) -> int:

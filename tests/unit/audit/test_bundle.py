@@ -23,6 +23,7 @@ from amanah.audit.sequencer import Sequencer
 from amanah.audit.snapshot import snapshot
 from amanah.audit.staging import stage
 from amanah.errors import InvalidInput, NothingSigned, TrailDamaged
+from tests.bundle_made import made_bundle
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -174,25 +175,3 @@ def test_fifty_thousand_entries_are_verified_in_a_second_and_a_half(tmp_path: Pa
     begun = time.process_time()
     assert check(bundle, key).entries == 50_000
     assert time.process_time() - begun < 2.5
-
-
-def made_bundle(folder: Path, count: int) -> tuple[bytes, str]:
-    """A bundle of so many entries, without a database."""
-    import base64
-
-    from amanah.audit.checkpoints import HeadsCheckpoint
-    from amanah.audit.heads import SignedHead, heads_tree, record
-
-    signer = SignerKey.create(folder / "signer.key")
-    tree, link, lines = offline.Growing(), offline.FIRST_LINK, []
-    for position in range(count):
-        body = Entry(id=f"{position:032x}", at=position, tenant=TENANT, access="x" * 200, kind="access").encode()
-        leaf = offline.leaf_hash(body)
-        link = offline.next_link(link, leaf)
-        tree.add(leaf)
-        lines.append(f"e {position} {link.hex()} ".encode() + base64.b64encode(leaf) + b" " + body)
-    heads, _ = heads_tree({TENANT: (count, tree.root())})
-    note = signer.over_heads(HeadsCheckpoint(1, 5, 1, heads.root()))
-    header = {"bundle": 1, "recoveries": [], "tenant": TENANT}
-    header["record"] = record(note, [SignedHead(TENANT, count, tree.root(), 0, ())])
-    return b"\n".join([json.dumps(header).encode(), *lines, f"end {count}\n".encode()]), str(signer.verifier)
