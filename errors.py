@@ -1049,6 +1049,41 @@ class TrailDamaged(AmanahError):
     why = "{detail}"
 
 
+class NothingSigned(AmanahError):
+    """An export of a trail leads to a signed checkpoint, and there is none yet."""
+
+    code = "nothing-signed"
+    what = N_("There is nothing to export yet.")
+    why = N_("No checkpoint covers the trail of {tenant}.")
+    remedy = N_("One is signed at most ten seconds after an entry, by the wrapped application or any command.")
+
+
+class BundleUnusable(AmanahError):
+    """A bundle cannot be verified: another key, another tenant, no bundle, cut off, of a newer format."""
+
+    code = "bundle-unusable"
+    what = N_("The bundle cannot be judged.")
+    why = "{detail}"
+
+
+class VerificationStateUnusable(AmanahError):
+    """The file from which a verification was to go on is not to be trusted, or of something else."""
+
+    code = "verification-state-unusable"
+    what = N_("The verification does not go on from this file.")
+    why = "{path}: {detail}"
+    remedy = N_("Name another file, or remove this one: then everything is verified from the first entry on.")
+
+
+class NotRolledBack(AmanahError):
+    """A recovery was asked for, and the database did not go back, or more is wrong than that."""
+
+    code = "not-rolled-back"
+    what = N_("There is nothing that could be recovered so.")
+    why = "{detail}"
+    remedy = N_("Run amanah audit verify; what it names has to be looked at, not covered up.")
+
+
 # -- the application's own migrations, where a step of sealing is one -------------------------------------------------
 
 

@@ -23,9 +23,10 @@ from ..errors import TrailDamaged, TrailRolledBack
 from . import bulk
 from .entries import decode, now_us
 from .findings import rejected
-from .models import entry, head, term
+from .models import entry, head, subtree, term
 from .months import month_of
 from .packing import pack
+from .subtrees import kept
 from .tally import tallied
 from .terms import facts, terms_of
 from .tree import Frontier, leaf_hash
@@ -165,6 +166,7 @@ def _append_to(connection: Connection, tenant: str, entries: Sequence[Encoded], 
     chain, frontier = now.chain, now.frontier
     rows: list[bulk.Placed] = []
     found: list[Found] = []
+    complete: list[dict[str, Any]] = []
     for one in entries:  # 4
         leaf = leaf_hash(one.body)
         if (one.id, leaf) in known:
@@ -176,9 +178,11 @@ def _append_to(connection: Connection, tenant: str, entries: Sequence[Encoded], 
         found.append((frontier.size, one.at, said))
         row = (tenant, frontier.size, month, one.at, link_of(chain), one.id, leaf, pack(one.body), numbers)
         rows.append(bulk.Placed(*row))
-        frontier.append(leaf)
+        complete += kept(tenant, frontier.size, frontier.append(leaf))
     if rows:
         bulk.place(connection, rows)
+        if complete:
+            connection.execute(subtree.insert(), complete)
         if connection.dialect.name == "sqlite":
             index = [
                 {"tenant": now.number, "term": each, "position": row.position} for row in rows for each in row.terms

@@ -5,6 +5,7 @@
 2. What is outside under the same number must be the same record. Where it is another one with a good signature, its
    heads are claims, too.
 3. A checkpoint that only the outside knows makes claims that the database does not: it went back.
+4. What a signed recovery, in the database or outside, says was lost is no claim any more (`recovery`): a gap.
 
 The heads of the database are not kept in memory; those that only the outside claims are, and normally there are none.
 """
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import select
 
 from ..errors import TrailDamaged
-from .heads import heads_tree, read_record, record
+from .heads import heads_tree, parts_of, record
 from .models import checkpoint
+from .models import recovery as recovery_table
 from .publisher import newest_heads, stored_heads
-from .report import Finding
+from .recovery import read
+from .report import Finding, Gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from .checkpoints import VerifierKey
     from .heads import SignedHead
     from .outside import Outside
+    from .recovery import Recovery
 
 _PAGE: Final = 500
 
@@ -38,17 +42,45 @@ _PAGE: Final = 500
 class Claims:
     """What the checkpoints say. ``checked``: how many; ``newest``: the greatest number that verified.
 
-    ``outside``: heads by tenant that only the outside claims. ``findings``: by tenant, "*" for what is nobody's alone.
+    ``outside``: heads by tenant that only the outside claims. ``gaps``: by tenant, what was lost and said to be.
+    ``findings``: by tenant, "*" for what is nobody's alone.
     """
 
     checked: int = 0
     newest: int = 0
     outside: dict[str, list[SignedHead]] = field(default_factory=dict)
+    gaps: dict[str, list[Gap]] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
+    claimed: list[tuple[int, SignedHead]] = field(default_factory=list, repr=False)
+    recoveries: dict[int, Recovery] = field(default_factory=dict, repr=False)
 
     def found(self, tenant: str, position: int, detail: str) -> None:
         """A checkpoint that is not what was signed; the first one of each tenant is told."""
         self.findings.setdefault(tenant, Finding(tenant, "forged", position, position, None, detail))
+
+    def recovered(self, verifier: VerifierKey, number: int, note: str) -> None:
+        """Take in a recovery that stands beside checkpoint ``number``."""
+        try:
+            one = read(verifier, note)
+            if one.number != number:
+                raise TrailDamaged(detail="a recovery bears another number")  # noqa: TRY301 - told like the others
+        except TrailDamaged as forged:
+            self.found("*", number, f"checkpoint {number}: {forged.facts['detail']}")
+            return
+        self.recoveries[number] = one
+
+    def settle(self) -> None:
+        """Sort out what is claimed and what was lost."""
+        known = [one for number, one in self.recoveries.items() if number <= self.newest]
+        for number, head in self.claimed:
+            if not any(one.excuses(head.tenant, number, head.size) for one in known):
+                self.outside.setdefault(head.tenant, []).append(head)
+        for one in known:
+            for lost in one.tenants:
+                if lost.lost <= lost.kept:
+                    continue
+                gap = Gap(lost.kept, lost.lost, one.number, one.at)
+                self.gaps.setdefault(lost.tenant, []).append(gap)
 
 
 def collect(
@@ -59,6 +91,10 @@ def collect(
     Raises `CheckpointsAway`; damage is in the result.
     """
     claims = Claims(newest=after)
+    # All of them, also those of before: few, and a claim of the outside may need one.
+    notes = {row.number: row.note for row in connection.execute(select(recovery_table))}
+    for number, note in sorted(notes.items()):
+        claims.recovered(verifier, number, note)
     beside = _Beside(outside, after, until, claims)
     for number, note in _notes(connection, after):
         for other, text in beside.up_to(number - 1):
@@ -77,10 +113,11 @@ def collect(
             if not one.covered_by(signed):
                 claims.found(one.tenant, one.size, f"the head of size {one.size} is not in checkpoint {number}")
         for other, text in beside.up_to(number):
-            if text != record(note, heads):
+            if text != record(note, heads, notes.get(number)):
                 _claim(claims, verifier, other, text)
     for other, text in beside.up_to(until):
         _claim(claims, verifier, other, text)
+    claims.settle()
     _compare_newest(connection, verifier, claims)
     return claims
 
@@ -122,7 +159,7 @@ class _Beside:
 def _claim(claims: Claims, verifier: VerifierKey, number: int, text: str) -> None:
     """Take in a record that the database does not have so."""
     try:
-        note, heads = read_record(text)
+        note, heads, said = parts_of(text)
         signed = verifier.over_heads(note)
         if signed.number != number or not all(one.covered_by(signed) for one in heads):
             raise TrailDamaged(detail="a record contradicts its note")  # noqa: TRY301 - told like the others
@@ -130,8 +167,9 @@ def _claim(claims: Claims, verifier: VerifierKey, number: int, text: str) -> Non
         claims.found("*", number, f"checkpoint {number} outside: {forged.facts['detail']}")
         return
     claims.checked += 1
-    for one in heads:
-        claims.outside.setdefault(one.tenant, []).append(one)
+    if said is not None:
+        claims.recovered(verifier, number, said)
+    claims.claimed += ((number, one) for one in heads)
 
 
 def _notes(connection: Connection, after: int) -> Iterator[tuple[int, str]]:

@@ -3,7 +3,7 @@
 A leaf is the text ``tenant``, ``size`` and ``root`` (base64), each on a line; leaves stand in the order of the tenants'
 ids. A *record* is what is published at once: the checkpoint's note, an empty line, and for each head that changed a
 line ``tenant size root place proof``, proof and root in base64 (the proof's hashes one after another, ``-`` where it
-needs none).
+needs none); at last, where trails were recovered with it (`recovery`), ``+`` and that signed note in base64.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LINE: Final = re.compile(r"([a-z0-9-]{1,64}) (0|[1-9][0-9]{0,18}) (\S{44}) (0|[1-9][0-9]{0,18}) (\S+)")
 _NO_PROOF: Final = "-"
+_RECOVERY: Final = "+ "
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +59,31 @@ def heads_tree(heads: Mapping[str, tuple[int, bytes]]) -> tuple[Layers, dict[str
     return Layers([head_leaf(name, *heads[name]) for name in tenants]), {name: at for at, name in enumerate(tenants)}
 
 
-def record(note: str, heads: Iterable[SignedHead]) -> str:
-    """What is published outside the database: the note and the heads that changed."""
-    return "\n".join((note, *(one.line() for one in heads), ""))
+def record(note: str, heads: Iterable[SignedHead], recovery: str | None = None) -> str:
+    """What is published outside the database: the note, the heads that changed, and the note of a recovery."""
+    said = () if recovery is None else (f"{_RECOVERY}{_base64(recovery.encode())}",)
+    return "\n".join((note, *(one.line() for one in heads), *said, ""))
 
 
 def read_record(text: str) -> tuple[str, list[SignedHead]]:
     """The note and the heads of a record; nothing is verified. Raises `TrailDamaged` where it is none."""
+    return parts_of(text)[:2]
+
+
+def parts_of(text: str) -> tuple[str, list[SignedHead], str | None]:
+    """The same, and the note of a recovery, where there is one."""
     body, first, rest = text.partition("\n\n")
     signatures, second, lines = rest.partition("\n\n")
     if not first or not second or (lines and not lines.endswith("\n")):
         raise TrailDamaged(detail="a record of a checkpoint is malformed")
-    return f"{body}\n\n{signatures}\n", [_head(line) for line in lines.split("\n")[:-1]]
+    found = lines.split("\n")[:-1]
+    said = None
+    if found and found[-1].startswith(_RECOVERY):
+        try:
+            said = _unbase64(found.pop().removeprefix(_RECOVERY)).decode()
+        except UnicodeDecodeError:
+            raise TrailDamaged(detail="a recovery in a record of a checkpoint is malformed") from None
+    return f"{body}\n\n{signatures}\n", [_head(line) for line in found], said
 
 
 def hashes(data: bytes) -> tuple[bytes, ...]:

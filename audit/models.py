@@ -141,6 +141,16 @@ head = Table(
     comment="How far each tenant's tree has grown.",
 )
 
+subtree = Table(
+    "amanah_subtree",
+    trail,
+    Column("tenant_id", TENANT_ID, primary_key=True),
+    Column("level", Integer, primary_key=True, autoincrement=False, comment="its subtrees have 256^level leaves"),
+    Column("number", BigInteger, primary_key=True, autoincrement=False, comment="0 is the first of its level"),
+    Column("hash", HASH, nullable=False),
+    comment="Roots of complete subtrees, so that a proof reads few rows. Can be computed from the entries.",
+)
+
 checkpoint = Table(
     "amanah_checkpoint",
     trail,
@@ -161,6 +171,14 @@ signed_head = Table(
     Column("proof", LargeBinary, nullable=False, comment="inclusion in the tree of heads, hash after hash"),
     Index("ix_amanah_signed_head_number", "number"),
     comment="Heads that a checkpoint covers, each from when it changed.",
+)
+
+recovery = Table(
+    "amanah_recovery",
+    trail,
+    Column("number", BigInteger, primary_key=True, autoincrement=False, comment="of the checkpoint that says it"),
+    Column("note", Text, nullable=False, comment="C2SP signed note: what was lost when the database went back"),
+    comment="Signed statements that a trail goes on from less than was published.",
 )
 
 heartbeat = Table(

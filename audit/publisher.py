@@ -26,7 +26,7 @@ from .append import Head
 from .checkpoints import HeadsCheckpoint
 from .entries import now_us
 from .heads import SignedHead, hashes, heads_tree, read_record, record
-from .models import checkpoint, head, heartbeat, signed_head, turn
+from .models import checkpoint, head, heartbeat, recovery, signed_head, turn
 from .tree import EMPTY_ROOT
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .checkpoints import SignerKey
     from .outside import Outside
+    from .recovery import Recovery
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +148,35 @@ class Publisher:
                 changed[tenant] = (now.frontier.size, now.frontier.root())
         return changed
 
-    def _sign(self, heads: dict[str, tuple[int, bytes]], changed: dict[str, tuple[int, bytes]]) -> str | None:
+    def recover(self, number: int, lost: Recovery) -> bool:
+        """Sign checkpoint ``number``, and beside it that trails go on from less than was published.
+
+        False where another process signed meanwhile. Raises `CheckpointsAway` where it does not get outside at once.
+        """
+        self.forget()
+        with self._engine.connect() as connection:
+            heads = newest_heads(connection)
+            now = {one.tenant: (one.size, one.root) for one in lost.tenants if one.size}
+        changed = {tenant: found for tenant, found in now.items() if heads.get(tenant) != found}
+        self._number = number - 1
+        note = self._sign({**heads, **changed}, changed, lost.note(self._signer))
+        if note is None:
+            self.forget()
+            return False
+        if self._outside is not None:
+            with self._engine.connect() as connection:
+                self._outside.write(number, record(note, stored_heads(connection, number), said_with(connection, number)))
+        self._written = number
+        self._beat()
+        self.forget()
+        return True
+
+    def _sign(
+        self,
+        heads: dict[str, tuple[int, bytes]],
+        changed: dict[str, tuple[int, bytes]],
+        said: str | None = None,
+    ) -> str | None:
         tree, places = heads_tree(heads)
         number, at = self._number + 1, now_us()
         note = self._signer.over_heads(HeadsCheckpoint(number, at, len(heads), tree.root()))
@@ -165,7 +194,10 @@ class Publisher:
         try:
             with turn(self._engine), self._engine.begin() as connection:
                 connection.execute(checkpoint.insert(), {"number": number, "at": at, "note": note})
-                connection.execute(signed_head.insert(), rows)
+                if rows:
+                    connection.execute(signed_head.insert(), rows)
+                if said is not None:
+                    connection.execute(recovery.insert(), {"number": number, "note": said})
         except IntegrityError:
             return None
         self._number, self._heads, self._root, self._tenants = number, heads, tree.root(), len(heads)
@@ -197,7 +229,8 @@ class Publisher:
             with self._engine.connect() as connection:
                 missing = select(checkpoint.c.number, checkpoint.c.note).where(checkpoint.c.number > self._written)
                 for number, note in connection.execute(missing.order_by(checkpoint.c.number)).all():
-                    self._outside.write(number, record(note, stored_heads(connection, number)))
+                    heads = stored_heads(connection, number)
+                    self._outside.write(number, record(note, heads, said_with(connection, number)))
                     self._written = number
         except CheckpointsAway as away:
             log.error("a checkpoint is not written outside: %s", away.code)  # noqa: TRY400 - no values in logs
@@ -209,6 +242,11 @@ def stored_heads(connection: Connection, number: int) -> list[SignedHead]:
     return [
         SignedHead(row.tenant_id, row.size, row.root, row.place, hashes(row.proof)) for row in connection.execute(query)
     ]
+
+
+def said_with(connection: Connection, number: int) -> str | None:
+    """The note of the recovery that was signed with checkpoint ``number``."""
+    return connection.scalar(select(recovery.c.note).where(recovery.c.number == number))
 
 
 def newest_heads(connection: Connection) -> dict[str, tuple[int, bytes]]:

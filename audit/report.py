@@ -40,12 +40,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """What was lost when the database went back, and was said to be, in checkpoint ``number`` at ``at`` (µs).
+
+    The entries from ``kept`` to ``lost`` (excluded) that were published are gone; others may stand there now.
+    """
+
+    kept: int
+    lost: int
+    number: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class TenantReport:
     """One tenant's trail; no ``finding``: whole.
 
     ``checkpoints``: with how many signed heads it was compared; ``signed``: how many entries the newest of them covers.
     ``told``: how many entries say that something was changed or deleted before it had a place. ``reached``: for the
-    next verification to go on from.
+    next verification to go on from. ``gaps``: losses that were recorded and signed; the trail is whole all the same.
     """
 
     tenant: str
@@ -54,6 +67,7 @@ class TenantReport:
     signed: int
     finding: Finding | None
     told: int = 0
+    gaps: tuple[Gap, ...] = ()
     reached: Reached | None = field(default=None, repr=False)
 
 

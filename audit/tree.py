@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SIZE: Final = 32
+TILE: Final = 8
+"""Height of the subtrees whose roots are kept: they have 256 leaves, the next ones 256 of those, and so on."""
 EMPTY_ROOT: Final = sha256().digest()
 """MTH({}), section 2.1."""
 
@@ -36,7 +38,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
         return EMPTY_ROOT
     if len(leaves) == 1:
         return leaves[0]
-    k = _split(len(leaves))
+    k = split(len(leaves))
     return node_hash(root(leaves[:k]), root(leaves[k:]))
 
 
@@ -46,7 +48,7 @@ def inclusion_proof(leaves: Sequence[bytes], position: int) -> list[bytes]:
         raise IndexError(position)
     if len(leaves) == 1:
         return []
-    k = _split(len(leaves))
+    k = split(len(leaves))
     if position < k:
         return [*inclusion_proof(leaves[:k], position), root(leaves[k:])]
     return [*inclusion_proof(leaves[k:], position - k), root(leaves[:k])]
@@ -63,7 +65,7 @@ def _subproof(leaves: Sequence[bytes], size: int, *, complete: bool) -> list[byt
     """SUBPROOF(m, D[n], b), section 2.1.2."""
     if size == len(leaves):
         return [] if complete else [root(leaves)]
-    k = _split(len(leaves))
+    k = split(len(leaves))
     if size <= k:
         return [*_subproof(leaves[:k], size, complete=complete), root(leaves[k:])]
     return [*_subproof(leaves[k:], size - k, complete=False), root(leaves[:k])]
@@ -145,14 +147,22 @@ class Frontier:
         """The hashes one after another; `size` says how many there are."""
         return b"".join(self.hashes)
 
-    def append(self, leaf: bytes) -> None:
-        """Add one leaf hash: merge as many subtrees as the old size has trailing one bits."""
-        size = self.size
+    def append(self, leaf: bytes) -> tuple[bytes, ...]:
+        """Add one leaf hash: merge as many subtrees as the old size has trailing one bits.
+
+        Returns the roots of the subtrees of 256, 65,536, … leaves that are complete with it; mostly there are none.
+        """
+        size, height = self.size, 0
+        complete: tuple[bytes, ...] = ()
         while size & 1:
             leaf = node_hash(self.hashes.pop(), leaf)
             size >>= 1
+            height += 1
+            if height % TILE == 0:
+                complete = (*complete, leaf)
         self.hashes.append(leaf)
         self.size += 1
+        return complete
 
     def root(self) -> bytes:
         """MTH of the whole tree, section 2.1: the subtrees joined from the smallest upwards."""
@@ -195,7 +205,7 @@ class Layers:
         return proof
 
 
-def _split(size: int) -> int:
+def split(size: int) -> int:
     """The largest power of two smaller than ``size`` (k in section 2.1)."""
     return 1 << ((size - 1).bit_length() - 1)
 

@@ -8,7 +8,8 @@ In bounded memory, and in several processes where the trail is long:
    is of, be findable by what it says, and follow from the entries before it by its link (`scan`, `walk`).
 3. At the size of every signed head, inside or outside, the root of the entries so far must be the signed one. That is
    consistency with everything published: each published tree is a prefix of this one.
-4. At the end the head must be there and say the same size and root, and nothing signed may know of more.
+4. At the end the head must be there and say the same size and root, and nothing signed may know of more, but what a
+   signed recovery says was lost.
 5. Where something is wrong, `damage.classify` says what was done; entries behind it are not looked at.
 
 Leaf hashes and links are not signed: who rewrites them all is found at the next signed head, and then the first wrong
@@ -18,7 +19,7 @@ entry is known only to lie between two of them (``position`` to ``last``).
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, select, union
@@ -27,13 +28,14 @@ from ..errors import TrailDamaged
 from .claims import Claims, collect
 from .damage import terms_hidden
 from .models import entry, head, heartbeat, parked, queued, signed_head
-from .report import Finding, Report, TenantReport
+from .report import Finding, Gap, Report, TenantReport
 from .scan import Scanners, pages
+from .snapshot import snapshot
 from .staging import staged
 from .walk import Reached, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection, Engine, Table
 
@@ -63,13 +65,16 @@ def verify(
 
     Damage is reported, never raised; raises `CheckpointsAway`, and SQLAlchemy's errors as they are.
     """
-    before = resume or {}
+    before = dict(resume or {})
     newest = outside.newest() if outside is not None else 0  # what comes later the snapshot need not know
-    with _snapshot(trail_engine) as connection:
+    with snapshot(trail_engine) as connection:
         claims = collect(connection, verifier, outside, after=after, until=newest)
         problem, beat = (None, None) if tenant is not None else _heartbeat(connection, verifier, outside)
         tenants = [tenant] if tenant is not None else _tenants(connection, claims)
         sizes = {one: _size(connection, one) for one in tenants}
+        # What was verified before and was lost since, as a recovery says, is nothing to go on from.
+        lost = {one for one, gaps in claims.gaps.items() if any(_undone(gap, before, one, after) for gap in gaps)}
+        before = {one: reached for one, reached in before.items() if one not in lost}
         left = sum(max(size - _begun(before, one), 0) for one, size in sizes.items())
         count = processes or os.cpu_count() or 1
         told = _Progress(progress, left)
@@ -110,7 +115,12 @@ def _verify_tenant(
     found = pages(connection, tenant, start) if scanners is None else scanners.pages(tenant, start, size)
     finding = claims.findings.get(tenant) or walk.run(found, progress) or terms_hidden(connection, tenant)
     reached = walk.reached
-    return TenantReport(tenant, reached.frontier.size, walk.checked, reached.signed, finding, walk.told, reached)
+    size, gaps = reached.frontier.size, tuple(claims.gaps.get(tenant, ()))
+    return TenantReport(tenant, size, walk.checked, reached.signed, finding, walk.told, gaps, reached)
+
+
+def _undone(gap: Gap, before: Mapping[str, Reached], tenant: str, after: int) -> bool:
+    return gap.number > after and gap.kept < _begun(before, tenant)
 
 
 def _begun(before: Mapping[str, Reached], tenant: str) -> int:
@@ -160,15 +170,3 @@ def _pending(connection: Connection, table: Table, tenant: str | None) -> int:
     if tenant is not None:
         query = query.where(table.c.tenant_id == tenant)
     return connection.scalar(query) or 0
-
-
-@contextmanager
-def _snapshot(engine: Engine) -> Iterator[Connection]:
-    """A connection whose statements all see one moment: the log grows while it is verified."""
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN")
-            yield connection
-        else:
-            yield connection.execution_options(isolation_level="REPEATABLE READ")
-        connection.rollback()

@@ -1,4 +1,8 @@
-"""One pass over one tenant's entries, with what was signed alongside: steps 2 to 4 of `verify`."""
+"""One pass over one tenant's entries, with what was signed alongside: steps 2 to 4 of `verify`.
+
+The kept roots of complete subtrees are compared as they come by (`subtrees`); those that are not there are not missed,
+since they are computed from the entries.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,15 @@ import heapq
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
+from ..errors import TrailDamaged
 from .append import FIRST_CHAIN, link_of, next_chain
 from .damage import classify
-from .models import entry, head, signed_head
+from .models import entry, head, signed_head, subtree
 from .report import Finding
-from .tree import Frontier
+from .subtrees import Subtrees
+from .tree import TILE, Frontier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     from .scan import Page
 
 _PAGE: Final = 500
+_WENT_ON: Final = "the database went back, and went on with other entries than were published"
 
 
 @dataclass(slots=True)
@@ -50,10 +57,13 @@ class Walk:
         self._before = reached.chain
         self.checked = 0
         self.told = 0
-        begun = reached.frontier.size
+        self._begun = reached.frontier.size
+        self._kept: dict[tuple[int, int], bytes] = {}
+        claimed = sorted((one.size, one.root, False) for one in outside)
+        self._claimed_before = [(size, root) for size, root, _ in claimed if size < self._begun]
         self._signed = heapq.merge(
-            ((size, root, True) for size, root in _signed_heads(connection, tenant, begun)),
-            sorted((one.size, one.root, False) for one in outside),
+            ((size, root, True) for size, root in _signed_heads(connection, tenant, self._begun)),
+            claimed[len(self._claimed_before) :],
             key=lambda item: item[0],
         )
         self._next: tuple[int, bytes, bool] | None = None
@@ -67,15 +77,56 @@ class Walk:
     def run(self, pages: Iterable[Page], progress: Callable[[int], None]) -> Finding | None:
         """The first thing that is wrong, or None. ``progress`` is told how many entries were checked since."""
         self._advance()
-        finding = self._heads()
+        finding = self._before_begun() or self._heads()
         if finding:
             return finding
         for page in pages:
-            finding = self._page(page)
+            finding = self._page(page) or self._subtrees()
             if finding:
                 return finding
             progress(len(page.leaves))
         return self._end()
+
+    def _before_begun(self) -> Finding | None:
+        """What only the outside claims about the entries that were verified before, and whether those are still here.
+
+        The walk does not come by there again: the roots are computed from what is stored.
+        """
+        stored = self.connection.scalar(select(head.c.size).where(head.c.tenant_id == self.tenant)) or 0
+        if stored < self._begun:
+            detail = f"the database went back: {self._begun} entries were verified before, {stored} are here"
+            return self.finding("rolled back", stored, detail, last=self._begun - 1)
+        tree = Subtrees(self.connection, self.tenant)
+        good = 0
+        for size, root in self._claimed_before:
+            try:
+                same = tree.root(0, size) == root
+            except TrailDamaged:
+                same = False
+            if not same:
+                return self.finding("rolled back", good, _WENT_ON, last=max(size - 1, 0))
+            good = size
+            self.checked += 1
+        return None
+
+    def _subtrees(self) -> Finding | None:
+        """Compare the subtrees that were completed since with those that are kept."""
+        if not self._kept:
+            return None
+        of_level: dict[int, list[int]] = {}
+        for level, number in self._kept:
+            of_level.setdefault(level, []).append(number)
+        ranges = (
+            and_(subtree.c.level == level, subtree.c.number.between(numbers[0], numbers[-1]))
+            for level, numbers in of_level.items()
+        )
+        query = select(subtree).where(subtree.c.tenant_id == self.tenant, or_(*ranges))
+        for row in self.connection.execute(query.order_by(subtree.c.level, subtree.c.number)):
+            if self._kept[row.level, row.number] != row.hash:
+                first, last = (n << TILE * row.level for n in (row.number, row.number + 1))
+                return self.finding("edited", first, "the kept hash of these entries is not theirs", last=last - 1)
+        self._kept.clear()
+        return None
 
     def _page(self, page: Page) -> Finding | None:
         reached = self.reached
@@ -83,7 +134,10 @@ class Walk:
             chain = next_chain(reached.chain, leaf)
             if link_of(chain) != link:
                 return self._damage("chain")
-            reached.frontier.append(leaf)
+            complete = reached.frontier.append(leaf)
+            if complete:
+                for level, hash_ in enumerate(complete, 1):
+                    self._kept[level, (reached.frontier.size >> TILE * level) - 1] = hash_
             self._before, reached.chain = reached.chain, chain
             if self._next is not None and self._next[0] <= reached.frontier.size:
                 finding = self._heads()
@@ -115,8 +169,7 @@ class Walk:
                 if inside:
                     detail = "the entries do not have the root that was signed"
                     return self.finding("edited", self.reached.signed, detail, last=last)
-                detail = "the database went back, and went on with other entries than were published"
-                return self.finding("rolled back", self.reached.signed, detail, last=last)
+                return self.finding("rolled back", self.reached.signed, _WENT_ON, last=last)
             self.reached.signed = max(size, self.reached.signed)
             self.checked += 1
             self._advance()

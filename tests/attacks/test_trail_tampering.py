@@ -444,3 +444,14 @@ def test_a_folder_from_another_day_is_no_excuse(trail: Trail, tmp_path: Path) ->
     trail.record(1)  # a new process brings the folder up to date
     *_, (_, newest) = trail.outside.read()
     assert [(one.tenant, one.size) for one in read_record(newest)[1]] == [(TENANT, COUNT + 4)]
+
+
+def test_a_kept_hash_of_a_subtree_that_is_changed_is_named(trail: Trail) -> None:
+    """It could make proofs fail: edited, at the entries of which it is; one that is not there is not missed."""
+    trail.record(300)
+    assert trail.verify().whole
+    trail.attack("UPDATE amanah_subtree SET hash = :x WHERE tenant_id = 'klinik-a'", x=b"\1" * 32)
+    finding = trail.finding()
+    assert (finding.kind, finding.position, finding.last) == ("edited", 0, 255)
+    trail.attack("DELETE FROM amanah_subtree")
+    assert trail.verify().whole

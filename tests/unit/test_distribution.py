@@ -23,6 +23,7 @@ EVERYWHERE = {
     "amanah_console_session": "found by a token, before the tenant is known",
     "amanah_staged": "a queue, emptied by event id; stays on the coordinator",
     "amanah_queued": "a queue, emptied by event id; stays on the coordinator",
+    "amanah_recovery": "signed statements about several tenants at once",
     "amanah_counter": "SQLite only: numbers of keys",
     "company": "the list of the companies; a reference table",
 }
