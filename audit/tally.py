@@ -1,4 +1,7 @@
-"""How many entries of each day have a fact in common: counted as they get their place, so that nobody counts later."""
+"""How many entries of each day have a fact in common: counted as they get their place, so that nobody counts later.
+
+`counts` reads it.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,21 @@ Placed: TypeAlias = "tuple[int, int, Mapping[str, Any]]"
 
 ALL: Final = "all"
 """The facet under which every entry of a day is counted; its value is empty."""
-_DAY_US: Final = 86_400_000_000
+HOUR: Final = "hour"
+"""The facet under which every entry is counted by the hour of its day; its value is ``00`` to ``23``."""
+DAY_US: Final = 86_400_000_000
+HOUR_US: Final = 3_600_000_000
 _LONGEST: Final = 200
 
 
 def day_of(at: int) -> int:
     """Days since the epoch, UTC."""
-    return at // _DAY_US
+    return at // DAY_US
+
+
+def hour_of(at: int) -> str:
+    """The hour of the day, UTC: ``00`` to ``23``."""
+    return f"{at % DAY_US // HOUR_US:02d}"
 
 
 def spelled(value: str) -> str:
@@ -40,7 +51,7 @@ def tallied(connection: Connection, tenant: str, entries: Iterable[Placed]) -> N
     for position, at, values in entries:
         day = day_of(at)
         found = {(facet, spelled(value)) for facet, value in facts(values) if facet in COUNTED}
-        for facet, value in (*found, (ALL, "")):
+        for facet, value in (*found, (ALL, ""), (HOUR, hour_of(at))):
             known = counts.get((day, facet, value))
             if known is None:
                 counts[day, facet, value] = [1, position, position]
