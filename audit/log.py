@@ -1,33 +1,35 @@
 """Reading the log: pages of entries by keyset, and one entry by its event id.
 
-Pages go backwards from the newest entry; ``before`` is the position of the last entry of the page before. Nothing here
-decides who may read: the caller does, and records that it was read.
+A page begins at a position and goes either way. Nothing here decides who may read: the caller does, and records that it
+was read.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ARRAY, Integer, cast, select
+from sqlalchemy import select
 
+from ..errors import InvalidInput
+from ..i18n import N_
 from .damage import body_of
 from .entries import Entry, decode
-from .models import entry, head, parked, queued
-from .models import term as index
+from .filters import LARGEST, Filter
+from .models import entry, parked, queued
+from .search import Search
 from .staging import staged
-from .terms import Facet, facts, term
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Engine, Row, Select
+    from sqlalchemy import Engine, Row
+
+    from .search import Found
 
 MAXIMUM: Final = 1000
 _HEX_ID: Final = re.compile(r"[0-9a-f]{32}")
-_FACETS: Final = get_args(Facet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,52 +42,46 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """What to look for; None means anything. ``since`` and, excluded, ``until`` are µs since the epoch, UTC."""
+class Page:
+    """Entries, the newest first. ``older`` and ``newer`` go on as ``before`` and ``after``; None: there are no more.
 
-    kind: str | None = None
-    outcome: str | None = None
-    actor: str | None = None
-    access: str | None = None
-    purpose: str | None = None
-    refusal: str | None = None
-    route: str | None = None
-    rule: str | None = None
-    sign_in: str | None = None
-    token: str | None = None
-    resource: str | None = None
-    action: str | None = None
-    column: str | None = None
-    subject: str | None = None
-    row: str | None = None
-    since: int | None = None
-    until: int | None = None
+    What has become an entry since counts as newer from the next look on.
+    """
 
-    def facts(self) -> list[tuple[Facet, str]]:
-        """What an entry must say."""
-        return [(facet, value) for facet in _FACETS if (value := getattr(self, facet)) is not None]
+    entries: tuple[Logged, ...]
+    older: int | None
+    newer: int | None
 
-    def matches(self, one: Entry) -> bool:
-        """Whether the entry itself says so; terms are only there to find it fast, and two facts may share one."""
-        if not ((self.since is None or one.at >= self.since) and (self.until is None or one.at < self.until)):
-            return False
-        wanted = self.facts()
-        return not wanted or set(wanted) <= set(facts(json.loads(one.encode())))
 
-    def narrow(self, query: Select[Any], tenant: str, dialect: str) -> Select[Any]:
-        """``query`` with what the database can tell."""
-        numbers = sorted({term(tenant, facet, value) for facet, value in self.facts()})
-        if self.since is not None:
-            query = query.where(entry.c.at >= self.since)
-        if self.until is not None:
-            query = query.where(entry.c.at < self.until)
-        if not numbers:
-            return query
-        if dialect == "postgresql":
-            return query.where(entry.c.terms.op("@>")(cast(numbers, ARRAY(Integer))))
-        mine = select(head.c.number).where(head.c.tenant_id == tenant).scalar_subquery()
-        places = (select(index.c.position).where(index.c.tenant == mine, index.c.term == number) for number in numbers)
-        return query.where(*(entry.c.position.in_(one) for one in places))
+def page(
+    engine: Engine,
+    tenant: str,
+    filters: Filter | None = None,
+    *,
+    limit: int = 100,
+    before: int | None = None,
+    after: int | None = None,
+) -> Page:
+    """At most ``limit`` (1 to 1,000) entries of ``tenant``: those next below ``before``, or next above ``after``.
+
+    Raises `ValueError` for another limit, `InvalidInput` for positions that are none, and `TrailDamaged` for an entry
+    that cannot be read.
+    """
+    _check_limit(limit)
+    if before is not None and after is not None:
+        raise InvalidInput(detail=N_("a page lies before a position or after one, not both"))
+    if not all(0 <= at <= LARGEST for at in (before, after) if at is not None):
+        raise InvalidInput(detail=N_("this is no position of the trail"))
+    with engine.connect() as connection:
+        found = Search(connection, tenant, filters or Filter()).page(limit + 1, before=before, after=after)
+    more, found = len(found) > limit, found[:limit]
+    if after is None:
+        older = found[-1].position if more else None
+        newer = found[0].position if found and before is not None else None
+    else:
+        found.reverse()
+        older, newer = (found[-1].position if found else None), (found[0].position if more else None)
+    return Page(tuple(map(_placed, found)), older, newer)
 
 
 def list_entries(
@@ -95,39 +91,27 @@ def list_entries(
 
     Raises `ValueError` for another limit and `TrailDamaged` for an entry that cannot be read.
     """
+    _check_limit(limit)
+    with engine.connect() as connection:
+        found = Search(connection, tenant, filters or Filter()).page(limit, before=before)
+    return [_placed(one) for one in found]
+
+
+def backwards(engine: Engine, tenant: str, *, filters: Filter | None = None) -> Iterator[Logged]:
+    """All entries of ``tenant``, the newest first, with bounded memory. Raises `TrailDamaged`."""
+    with engine.connect() as connection:
+        for one in Search(connection, tenant, filters or Filter()).stream(backwards=True):
+            yield _placed(one)
+
+
+def _check_limit(limit: int) -> None:
     if not 1 <= limit <= MAXIMUM:
         message = f"limit is 1 to {MAXIMUM}"
         raise ValueError(message)
-    wanted = filters or Filter()
-    found: list[Logged] = []
-    for row in _rows_backwards(engine, tenant, before, limit, wanted):
-        one = _logged(row)
-        if wanted.matches(one.entry):
-            found.append(one)
-            if len(found) == limit:
-                break
-    return found
 
 
-def backwards(engine: Engine, tenant: str, *, filters: Filter | None = None, page: int = MAXIMUM) -> Iterator[Logged]:
-    """All entries of ``tenant``, the newest first, read ``page`` at a time. Raises `TrailDamaged`."""
-    wanted = filters or Filter()
-    logged = map(_logged, _rows_backwards(engine, tenant, None, page, wanted))
-    return (one for one in logged if wanted.matches(one.entry))
-
-
-def _rows_backwards(engine: Engine, tenant: str, before: int | None, page: int, wanted: Filter) -> Iterator[Row[Any]]:
-    with engine.connect() as connection:
-        while True:
-            query = select(entry.c.position, entry.c.body, entry.c.leaf_hash).where(entry.c.tenant_id == tenant)
-            if before is not None:
-                query = query.where(entry.c.position < before)
-            narrowed = wanted.narrow(query, tenant, engine.dialect.name)
-            rows = connection.execute(narrowed.order_by(entry.c.position.desc()).limit(page)).all()
-            yield from rows
-            if len(rows) < page:
-                return
-            before = rows[-1].position
+def _placed(one: Found) -> Logged:
+    return Logged(decode(one.body), one.position, one.leaf_hash)
 
 
 def find(
@@ -173,3 +157,17 @@ def reaches_back(engine: Engine, tenant: str, at: int) -> bool:
         first = select(entry.c.at).where(entry.c.tenant_id == tenant, entry.c.position == 0)
         found = connection.execute(first).scalar()
     return found is not None and found <= at
+
+
+__all__ = [
+    "MAXIMUM",
+    "Filter",
+    "Logged",
+    "Page",
+    "backwards",
+    "find",
+    "list_entries",
+    "page",
+    "reaches_back",
+    "waiting",
+]

@@ -1,4 +1,7 @@
-"""How many entries of each day have a fact in common: counted as they get their place, so that nobody counts later."""
+"""How many entries of each day have a fact in common: counted as they get their place, so that nobody counts later.
+
+`counts` reads it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,11 @@ Found: TypeAlias = "tuple[int, int, set[tuple[Facet, str]]]"
 
 ALL: Final = "all"
 """The facet under which every entry of a day is counted; its value is empty."""
-_COUNTED: Final = COUNTED | {ALL}
+HOUR: Final = "hour"
+"""The facet under which every entry is counted by the hour of its day; its value is ``00`` to ``23``."""
+DAY_US: Final = 86_400_000_000
+HOUR_US: Final = 3_600_000_000
+_COUNTED: Final = COUNTED | {ALL, HOUR}
 _COLUMNS: Final = ("day", "facet", "value", "entries", "first", "last")
 _INTO: Final = "INSERT INTO amanah_tally (tenant_id, day, facet, value, entries, first, last) "
 _ONE: Final = "VALUES (:tenant_id, :day, :facet, :value, :entries, :first, :last)"
@@ -34,13 +41,17 @@ _ADDED: Final = (
 )
 _INSERT: Final = text(_INTO + _ONE + _ADDED.format(least="min", greatest="max"))
 _INSERT_ARRAYS: Final = text(_INTO + _ARRAYS + _ADDED.format(least="least", greatest="greatest"))
-_DAY_US: Final = 86_400_000_000
 _LONGEST: Final = 200
 
 
 def day_of(at: int) -> int:
     """Days since the epoch, UTC."""
-    return at // _DAY_US
+    return at // DAY_US
+
+
+def hour_of(at: int) -> str:
+    """The hour of the day, UTC: ``00`` to ``23``."""
+    return f"{at % DAY_US // HOUR_US:02d}"
 
 
 def spelled(value: str) -> str:
@@ -53,7 +64,7 @@ def tallied(connection: Connection, tenant: str, entries: Iterable[Found]) -> No
     counts: dict[tuple[int, Facet | str, str], list[int]] = {}
     for position, at, found in entries:
         day = day_of(at)
-        for facet, value in (*found, (ALL, "")):
+        for facet, value in (*found, (ALL, ""), (HOUR, hour_of(at))):
             if facet not in _COUNTED:
                 continue
             key = (day, facet, value)

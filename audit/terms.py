@@ -39,7 +39,9 @@ Facet: TypeAlias = Literal[
 
 _BYTES: Final = 4
 _SIGN: Final = 1 << 31
-COUNTED: Final = frozenset({"kind", "outcome", "actor", "purpose", "refusal", "route", "resource", "column"})
+COUNTED: Final[frozenset[Facet]] = frozenset(
+    {"kind", "outcome", "actor", "purpose", "refusal", "route", "rule", "resource", "action", "column"}
+)
 """Facets of few values: how often each occurs is counted by day."""
 _SINGLE: Final[tuple[Facet, ...]] = ("actor", "access", "purpose", "refusal", "route", "sign_in")
 

@@ -50,6 +50,9 @@ from . import (
     tables,
     tenants,
     trail,
+    trail_export,
+    trail_reports,
+    trail_search,
     worker,
 )
 from .desk import Desk
@@ -112,6 +115,8 @@ for _name, _group in (
 ):
     app.add_typer(_group, name=_name)
 keys.commands.command("epochs")(epochs.epochs)
+for _name, _command in {**trail_search.COMMANDS, **trail_reports.COMMANDS, **trail_export.COMMANDS}.items():
+    trail.commands.command(_name)(_command)
 grants.commands.command("unused")(grants_unused.unused)
 grants.commands.command("lapse")(grants_unused.lapse)
 grants.commands.command("lapse-after")(grants_unused.lapse_after)

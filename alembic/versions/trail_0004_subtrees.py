@@ -7,7 +7,7 @@ from amanah.audit.subtrees import kept
 from amanah.audit.tree import Frontier
 
 revision = "trail_0004"
-down_revision = "trail_0002"
+down_revision = "trail_0003"
 branch_labels = None
 depends_on = None
 
