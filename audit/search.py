@@ -72,7 +72,7 @@ class Search:
         if self.wanted.origin is not None and len(self.wanted.origin.sign_ins) > MANY_SIGN_INS:
             # An address with so many sign-ins is soon met again: cheaper than telling the database all of them.
             anywhere = Search(self.connection, self.tenant, self._every)
-            rows = anywhere._rows(low, high, MANY_SIGN_INS, backwards=backwards)  # noqa: SLF001 - one of our own
+            rows = anywhere._rows(low, high, MANY_SIGN_INS, backwards=backwards)
             found = self._those_found(rows)
             if len(rows) < MANY_SIGN_INS or len(found) >= need:
                 return found[:need]
