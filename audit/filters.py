@@ -32,16 +32,24 @@ class Origin:
     """An IP address, as entries tell it: any of ``tokens`` stands in the entry itself or in its entry of ``sign_ins``.
 
     ``tokens``: keyed, hexadecimal, one for each version of the index key. ``sign_ins``: ids of entries of the kind
-    ``sign_in`` that have one of them (`origins.origin` finds them).
+    ``sign_in`` that have one of them by their terms (`origins.origin` finds them); whoever searches looks at the entry.
     """
 
     tokens: tuple[str, ...]
-    sign_ins: tuple[str, ...] = ()
+    sign_ins: frozenset[str] = frozenset()
 
     def facts(self) -> list[tuple[Facet, str]]:
         """Of which an entry must say one."""
         told: list[tuple[Facet, str]] = [("token", token) for token in self.tokens]
         return told + [("sign_in", one) for one in self.sign_ins]
+
+    def itself(self, values: Mapping[str, Any]) -> bool:
+        """Whether the entry of which these are the decoded JSON has one of the tokens itself."""
+        return not set(self.tokens).isdisjoint((values.get("tokens") or {}).values())
+
+    def fits(self, values: Mapping[str, Any]) -> bool:
+        """Whether it has, or names one of the sign-ins."""
+        return values.get("sign_in") in self.sign_ins or self.itself(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +96,10 @@ class Filter:
         """The same of an entry's time and decoded JSON."""
         if not ((self.since is None or at >= self.since) and (self.until is None or at < self.until)):
             return False
+        if self.origin is not None and not self.origin.fits(values):
+            return False
         wanted = self.facts()
-        if not wanted and self.origin is None:
-            return True
-        said = set(facts(values))
-        return said.issuperset(wanted) and (self.origin is None or not said.isdisjoint(self.origin.facts()))
+        return not wanted or set(facts(values)).issuperset(wanted)
 
     def terms(self, tenant: str) -> list[int]:
         """The numbers of the facts that an entry must say, each once."""

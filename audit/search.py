@@ -12,18 +12,22 @@ Nothing here decides who may look: the caller does, and records it.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import select
 
 from ..errors import TrailDamaged
 from . import counts, plan, queries
 from .counts import Lies
 from .damage import body_of
 from .filters import LARGEST, Filter
+from .models import entry
 from .terms import COUNTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
 BATCH: Final = 1000
 """Rows of a stream that are in memory at a time."""
+MANY_SIGN_INS: Final = 500
 
 
 class Found(NamedTuple):
@@ -42,13 +47,19 @@ class Found(NamedTuple):
     leaf_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class Search:
-    """A filter on the log of ``tenant``, by a connection to the trail's database."""
+    """A filter on the log of one tenant."""
 
-    connection: Connection
-    tenant: str
-    wanted: Filter
+    def __init__(self, connection: Connection, tenant: str, wanted: Filter) -> None:
+        """``connection``: to the trail's database."""
+        self.connection = connection
+        self.tenant = tenant
+        self.wanted = wanted
+        self._every = replace(wanted, origin=None)
+
+    @cached_property
+    def _terms(self) -> queries.Terms:
+        return queries.Terms.of(self.wanted, self.tenant)
 
     def page(self, need: int, *, before: int | None = None, after: int | None = None) -> list[Found]:
         """The ``need`` entries that lie nearest below ``before``, or above ``after``; without both the newest ones.
@@ -58,9 +69,17 @@ class Search:
         backwards = after is None
         low, high = 0 if after is None else after + 1, LARGEST if before is None else before
         found: list[Found] = []
+        if self.wanted.origin is not None and len(self.wanted.origin.sign_ins) > MANY_SIGN_INS:
+            # An address with so many sign-ins is soon met again: cheaper than telling the database all of them.
+            anywhere = Search(self.connection, self.tenant, self._every)
+            rows = anywhere._rows(low, high, MANY_SIGN_INS, backwards=backwards)
+            found = self._those_found(rows)
+            if len(rows) < MANY_SIGN_INS or len(found) >= need:
+                return found[:need]
+            low, high = (low, rows[-1].position) if backwards else (rows[-1].position + 1, high)
         while (asked := need - len(found)) > 0:
             rows = self._rows(low, high, asked, backwards=backwards)
-            found += [one for row in rows if (one := self._found(row)) is not None]
+            found += self._those_found(rows)
             if len(rows) < asked:
                 break
             low, high = (low, rows[-1].position) if backwards else (rows[-1].position + 1, high)
@@ -74,10 +93,11 @@ class Search:
             look = self._look(first.low, first.high, backwards=backwards)
             options = {"yield_per": BATCH}
             gathered = self.connection.execute(queries.gather(look, "postgresql"), execution_options=options)
-            yield from (one for row in gathered if (one := self._found(row)) is not None)
+            for some in gathered.partitions():
+                yield from self._those_found(some)
             return
         while rows := self._rows(low, high, BATCH, backwards=backwards):
-            yield from (one for row in rows if (one := self._found(row)) is not None)
+            yield from self._those_found(rows)
             low, high = (low, rows[-1].position) if backwards else (rows[-1].position + 1, high)
 
     def expected(self, high: int = LARGEST) -> int | None:
@@ -105,7 +125,7 @@ class Search:
         if timed and time is not None:
             lies = [Lies(min(one.entries, time.entries), one.first, one.last) for one in lies]
         chosen = plan.choose(low, high, lies, uncounted, need)
-        return chosen if self._terms().indexed else replace(chosen, gather=False)
+        return chosen if self._terms.indexed else replace(chosen, gather=False)
 
     def _rows(self, low: int, high: int, need: int, *, backwards: bool) -> list[Row[Any]]:
         """At most ``need`` rows that have the terms; fewer only where there are no more."""
@@ -124,10 +144,23 @@ class Search:
         return rows
 
     def _look(self, low: int, high: int, *, backwards: bool) -> queries.Look:
-        return queries.Look(self.tenant, self._terms(), self.wanted, low, high, backwards)
+        return queries.Look(self.tenant, self._terms, self.wanted, low, high, backwards)
 
-    def _terms(self) -> queries.Terms:
-        return queries.Terms.of(self.wanted, self.tenant)
+    def _those_found(self, rows: Sequence[Row[Any]]) -> list[Found]:
+        """The entries among ``rows`` that are looked for."""
+        found = [one for row in rows if (one := self._found(row)) is not None]
+        origin = self.wanted.origin
+        if origin is None or not origin.sign_ins:
+            return found
+        itself = {one.position for one in found if origin.itself(one.values)}
+        under = {str(one.values["sign_in"]) for one in found if one.position not in itself}
+        query = select(entry.c.body).where(entry.c.tenant_id == self.tenant, entry.c.event_id.in_(under))
+        genuine = set()
+        for row in self.connection.execute(query).all() if under else ():
+            values = read(body_of(row))
+            if values["kind"] == "sign_in" and origin.itself(values):
+                genuine.add(values["id"])
+        return [one for one in found if one.position in itself or one.values["sign_in"] in genuine]
 
     def _found(self, row: Row[Any]) -> Found | None:
         """The entry, if it is one of those that are looked for. Raises `TrailDamaged` where it cannot be read."""

@@ -18,6 +18,7 @@ import tempfile
 import time
 import uuid
 from contextlib import contextmanager
+from itertools import islice
 from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,11 +29,13 @@ import amanah.audit.queue_table  # noqa: F401 - holds a table of the trail's met
 from amanah.audit import months
 from amanah.audit.append import Head, link_of, next_chain
 from amanah.audit.entries import Entry, What
+from amanah.audit.facets import facets
 from amanah.audit.filters import Filter
 from amanah.audit.log import page
 from amanah.audit.models import entry, head, term
 from amanah.audit.origins import origin
 from amanah.audit.packing import pack
+from amanah.audit.reports import actor_saw, first_accesses, refusals, subject_accesses
 from amanah.audit.tally import DAY_US, HOUR_US, tallied
 from amanah.audit.terms import terms
 from amanah.audit.tree import leaf_hash
@@ -278,6 +281,29 @@ def measure(engine: Engine, filled: Filled, repeat: int) -> None:
         print(f"| {name} | {found:.0f} | {median:.1f} | {p95:.1f} | {deep_median:.1f} | {deep_p95:.1f} |", flush=True)
 
 
+def others(engine: Engine, filled: Filled, repeat: int) -> None:
+    """Print how long facets and reports take."""
+    month = {"since": START + 100 * DAY_US, "until": START + 130 * DAY_US}
+    day = {"since": START + 200 * DAY_US, "until": START + 201 * DAY_US}
+    with engine.connect() as connection:
+        works: dict[str, Callable[[random.Random], int]] = {
+            "facets of everything": lambda _: facets(connection, TENANT, Filter()).total,
+            "facets of a month": lambda _: facets(connection, TENANT, Filter(**month)).total,
+            "facets of a resource (10,000+)": lambda _: facets(connection, TENANT, Filter(resource="visit")).total,
+            "facets of a subject": lambda c: facets(connection, TENANT, Filter(subject=str(c.randrange(99)))).total,
+            "who saw a subject": lambda c: len(list(subject_accesses(connection, TENANT, str(c.randrange(SUBJECTS))))),
+            "what an actor saw in a month": lambda _: (
+                actor_saw(connection, TENANT, "00000020-93b1-4a01-8000-0000000000aa", **month).entries
+            ),
+            "refusals of the year by day": lambda _: len(refusals(connection, TENANT)),
+            "100 first accesses of a day": lambda _: len(list(islice(first_accesses(connection, TENANT, **day), 100))),
+        }
+        print("\n| report | counted | median ms | p95 ms |\n|---|---:|---:|---:|")
+        for name, work in works.items():
+            median, p95, found = measured(work, repeat)
+            print(f"| {name} | {found:,.0f} | {median:.0f} | {p95:.0f} |", flush=True)
+
+
 def sizes(engine: Engine, count: int) -> None:
     """Print what an entry takes on disk."""
     if engine.dialect.name != "postgresql":
@@ -337,6 +363,7 @@ def main() -> None:
             filled = fill(engine, given.entries)
             print(f"\n{kind}, {given.entries:,} entries\n")
             measure(engine, filled, given.repeat)
+            others(engine, filled, max(given.repeat // 4, 2))
             sizes(engine, given.entries)
             engine.dispose()
 
