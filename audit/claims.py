@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import select
 
 from ..errors import TrailDamaged
-from .heads import heads_tree, parts_of, read_record, record
+from .heads import heads_tree, parts_of, record
 from .models import checkpoint
 from .models import recovery as recovery_table
 from .publisher import newest_heads, stored_heads
