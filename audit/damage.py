@@ -115,7 +115,7 @@ def _too_many(connection: Connection, tenant: str, count: int) -> bool:
     return count > (connection.scalar(select(head.c.size).where(head.c.tenant_id == tenant)) or 0)
 
 
-def body_of(row: Row[Any]) -> bytes:
+def body_of(row: Any) -> bytes:
     """The canonical bytes of a row's body, whatever SQLite holds there. Raises `TrailDamaged` where there are none."""
     return unpack(row.body if isinstance(row.body, bytes) else str(row.body).encode("utf-8", "surrogatepass"))
 

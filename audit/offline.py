@@ -1,20 +1,20 @@
 """Verifies a bundle of one tenant's trail without a database, without Amanah and without a network.
 
-This file needs Python 3.11 or newer and ``cryptography``, and nothing else: ``python offline.py FILE VKEY``. Exit code 0:
-the bundle is whole; 1: something is wrong, and the first wrong entry is named; 2: it cannot be judged. The format is
+This file needs Python 3.11 or newer and ``cryptography``, and nothing else: ``python offline.py FILE VKEY``. Exit code
+0: the bundle is whole; 1: something is wrong, and the first wrong entry is named; 2: it cannot be judged. The format is
 described in docs/reference/bundle.md; the trees are those of RFC 6962, the notes those of c2sp.org/signed-note.
 
 Procedure:
 
 1. The header's *record* holds a checkpoint's note, signed by the given key, and the head of the tenant's tree (size and
    root), which must stand in the tree of heads that the note signs.
-2. The lines say what the tree consists of, from its first entry on: entries, and in place of those that are left out the
-   roots of complete subtrees. Each must stand where the one before ended; an entry must be what its leaf hash is of; its
-   link must follow from the link before.
+2. The lines say what the tree consists of, from its first entry on: entries, and in place of those that are left out
+   the roots of complete subtrees. Each must stand where the one before ended, an entry must be what its leaf hash is
+   of, and its link must follow from the link before.
 3. Where a signed head of that size is given (in the file, or by the caller), the root so far must be the signed one.
 4. At the end size and root must be those of the head. Only this proves anything; links tell which entry is wrong.
-5. A checkpoint that the caller kept must be of this tree: of its beginning, or, where a signed *recovery* says so, of what
-   was lost when the database went back.
+5. A checkpoint that the caller kept must be of this tree: of its beginning, or, where a signed *recovery* says so, of
+   what was lost when the database went back.
 """
 
 from __future__ import annotations
@@ -314,21 +314,25 @@ def _header(file: BinaryIO, tenant: str | None) -> dict[str, Any]:
         raise Unusable("this is no bundle, or its first line was changed")
     if tenant is not None and header["tenant"] != tenant:
         raise Unusable(f"it is the bundle of another tenant, {header['tenant'][:64]!a}")
-    return header
+    found: dict[str, Any] = header
+    return found
 
 
 def _wanted(key: Key, checkpoint: str | None, head: Head, checked: Checked) -> Head | None:  # 5
     """The head that the caller's checkpoint asks for; None where there is none to compare."""
     if checkpoint is None:
         return None
-    kept = key.head(checkpoint, head.tenant)
+    try:
+        kept = key.head(checkpoint, head.tenant)
+    except Wrong as wrong:
+        raise Unusable(f"the given checkpoint is none: {wrong.detail}") from None
     if kept is None:
         raise Unusable("the given checkpoint has no head of this tenant: it did not change then; take one where it did")
     if any(gap.after < kept.number <= gap.until and kept.size > gap.kept for gap in checked.gaps):
         return None
     if kept.size > head.size:
         detail = (
-            f"checkpoint {kept.number} knows {kept.size} entries, the bundle has {head.size} (checkpoint {head.number}):"
+            f"checkpoint {kept.number} has {kept.size} entries, the bundle of checkpoint {head.number} has {head.size}:"
             " the database went back, or the bundle was made before"
         )
         raise Wrong("rolled back", head.size, detail, kept.size - 1)
@@ -393,7 +397,9 @@ class _Walk:
         return raw[:-1]
 
     def _signed(self, raw: bytes) -> None:  # 3
-        one = self._key.head(_unbase64(raw[2:].decode("ascii", "replace")).decode("utf-8", "replace"), self._head.tenant)
+        one = self._key.head(
+            _unbase64(raw[2:].decode("ascii", "replace")).decode("utf-8", "replace"), self._head.tenant
+        )
         if one is None or one.size != self._tree.size:
             raise Wrong("forged", self._tree.size, "a signed head stands where it does not belong")
         if one.root != self._tree.root():

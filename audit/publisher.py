@@ -82,7 +82,7 @@ class Publisher:
             if newest is not None:
                 self._believe(connection, newest.note)
         self._compare(newest.note if newest else None)
-        self._ready = True
+        self._ready = not self._behind  # where it is behind it looks again: a recovery may have been recorded
 
     def _believe(self, connection: Connection, note: str) -> None:
         """Take over the stored heads if they are those that ``note`` signs."""
@@ -165,7 +165,9 @@ class Publisher:
             return False
         if self._outside is not None:
             with self._engine.connect() as connection:
-                self._outside.write(number, record(note, stored_heads(connection, number), said_with(connection, number)))
+                self._outside.write(
+                    number, record(note, stored_heads(connection, number), said_with(connection, number))
+                )
         self._written = number
         self._beat()
         self.forget()

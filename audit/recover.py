@@ -133,9 +133,7 @@ def _same(connection: Connection, outside: Outside, number: int) -> bool:
     return parts_of(found[1])[0] == connection.scalar(select(checkpoint.c.note).where(checkpoint.c.number == number))
 
 
-def _claims(
-    verifier: VerifierKey, outside: Outside, after: int, until: int
-) -> tuple[dict[str, list[_Claim]], int]:
+def _claims(verifier: VerifierKey, outside: Outside, after: int, until: int) -> tuple[dict[str, list[_Claim]], int]:
     """What the outside signed from ``after`` to ``until``, by tenant, and when the last of it."""
     claims: dict[str, list[_Claim]] = {}
     at = 0

@@ -3,8 +3,8 @@
 A recovery is a signed note beside the checkpoint that is signed with it. Its text, line by line: the signer's name and
 the word ``recovery`` (no origin of a checkpoint has a space); ``number`` of that checkpoint; ``after``, the number of
 the last checkpoint that the database and the outside have in common; ``until``, the greatest number before it; ``time``
-(µs); and for each tenant ``tenant kept size root lost``: the tree had ``kept`` entries in common with what was published,
-has ``size`` and ``root`` now (base64), and was published with ``lost``.
+(µs); and for each tenant ``tenant kept size root lost``: the tree had ``kept`` entries in common with what was
+published, has ``size`` and ``root`` now (base64), and was published with ``lost``.
 
 It excuses that heads which checkpoints ``after`` + 1 to ``until`` signed with more than ``kept`` entries are not in the
 tree, of the tenants that it names, and nothing else. It needs the signer's key. A later going back has greater numbers.
@@ -36,7 +36,7 @@ _LINE: Final = re.compile(rf"([a-z0-9-]{{1,64}}) {_NUMBER} {_NUMBER} (\S{{44}}) 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """One tenant: ``kept`` entries are what was published, ``size`` and ``root`` what is there, ``lost`` was published."""
+    """One tenant: ``kept`` entries are as published, ``size`` and ``root`` are there now, ``lost`` were published."""
 
     tenant: str
     kept: int
@@ -107,9 +107,9 @@ def notes_of(connection: Connection, verifier: VerifierKey, tenant: str) -> list
 
 def _lost(line: str) -> Lost:
     match = _LINE.fullmatch(line)
+    if match is None:
+        raise TrailDamaged(detail="a recovery is malformed")
     try:
-        if match is None:
-            raise ValueError
         root = base64.b64decode(match[4], validate=True)
     except (ValueError, binascii.Error):
         raise TrailDamaged(detail="a recovery is malformed") from None

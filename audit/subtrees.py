@@ -1,8 +1,9 @@
 """Hashes of any part of a stored tree, read from few rows: the roots of complete subtrees are kept as they are made.
 
-``amanah_subtree`` holds the root of each 256 entries that are complete (level 1), of each 256 of those (level 2), and so
-on. It says nothing that the entries do not say: where one is missing, it is computed from what is below it. A wrong one
-cannot make a wrong proof verify, since a proof leads to a root that was signed; verification compares them all the same.
+``amanah_subtree`` holds the root of each 256 entries that are complete (level 1), of each 256 of those (level 2), and
+so on. It says nothing that the entries do not say: where one is missing, it is computed from what is below it. A wrong
+one cannot make a wrong proof verify, since a proof leads to a root that was signed; verification compares them all the
+same.
 """
 
 from __future__ import annotations

@@ -57,11 +57,13 @@ def verify(
     after: int = 0,
     processes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    keep: Callable[[str, Reached], None] | None = None,
 ) -> Report:
     """Verify the trail of ``tenant``, or of all, in several ``processes`` (default: as many as processors).
 
     ``outside``: where checkpoints are kept besides. ``resume``: how far each trail was verified before, with the
-    checkpoints up to the number ``after``. ``progress`` is told how many of how many entries are done.
+    checkpoints up to the number ``after``. ``progress`` is told how many of how many entries are done, ``keep`` how far
+    a trail was verified by then.
 
     Damage is reported, never raised; raises `CheckpointsAway`, and SQLAlchemy's errors as they are.
     """
@@ -80,7 +82,8 @@ def verify(
         told = _Progress(progress, left)
         with Scanners(trail_engine, count) if count > 1 and left >= _SIDE_BY_SIDE else nullcontext() as scanners:
             reports = tuple(
-                _verify_tenant(connection, one, sizes[one], before.get(one), claims, scanners, told) for one in tenants
+                _verify_tenant(connection, one, sizes[one], before.get(one), claims, scanners, (told, keep))
+                for one in tenants
             )
         waiting = _pending(connection, queued, tenant) + _pending(connection, parked, tenant)
     if core_engine is not None:
@@ -108,12 +111,19 @@ def _verify_tenant(
     before: Reached | None,
     claims: Claims,
     scanners: Scanners | None,
-    progress: Callable[[int], None],
+    told: tuple[Callable[[int], None], Callable[[str, Reached], None] | None],
 ) -> TenantReport:
     walk = Walk(connection, tenant, (before or Reached()).copy(), claims.outside.get(tenant, ()))
     start = walk.reached.frontier.size
     found = pages(connection, tenant, start) if scanners is None else scanners.pages(tenant, start, size)
-    finding = claims.findings.get(tenant) or walk.run(found, progress) or terms_hidden(connection, tenant)
+
+    def done(more: int) -> None:
+        progress, keep = told
+        progress(more)
+        if keep is not None:
+            keep(tenant, walk.reached)
+
+    finding = claims.findings.get(tenant) or walk.run(found, done) or terms_hidden(connection, tenant)
     reached = walk.reached
     size, gaps = reached.frontier.size, tuple(claims.gaps.get(tenant, ()))
     return TenantReport(tenant, size, walk.checked, reached.signed, finding, walk.told, gaps, reached)

@@ -46,7 +46,9 @@ def signed_record(signer: SignerKey, bodies: Sequence[bytes], number: int, tenan
 
 def header(record_: str, recoveries: Sequence[str] = (), **changes: object) -> bytes:
     """The first line."""
-    return json.dumps({"bundle": 1, "record": record_, "recoveries": [*recoveries], "tenant": TENANT, **changes}).encode()
+    return json.dumps(
+        {"bundle": 1, "record": record_, "recoveries": [*recoveries], "tenant": TENANT, **changes}
+    ).encode()
 
 
 def joined(first: bytes, lines: Sequence[bytes]) -> bytes:

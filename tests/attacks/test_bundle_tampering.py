@@ -33,7 +33,9 @@ class Parcel:
         bundle = joined(first or header(self.record), self.lines if lines is None else lines)
         return offline.verify(io.BytesIO(bundle), str(self.signer.verifier), **options)
 
-    def wrong(self, lines: list[bytes] | None = None, first: bytes | None = None, **options: str) -> tuple[str, int, int]:
+    def wrong(
+        self, lines: list[bytes] | None = None, first: bytes | None = None, **options: str
+    ) -> tuple[str, int, int]:
         """Kind and place of what the auditor is told."""
         with pytest.raises(Wrong) as found:
             self.check(lines, first, **options)
@@ -119,7 +121,7 @@ def test_an_inserted_entry_is_named(parcel: Parcel, position: int, linked: bool)
 
 
 def test_a_truncated_tail_is_named(parcel: Parcel) -> None:
-    """The last five entries are gone: truncated, at the first that is missing. A file that is cut off is no such thing."""
+    """The last five entries are gone: truncated, at the first that is missing; a file that is cut off is unusable."""
     assert parcel.wrong(parcel.lines[:15]) == ("truncated", 15, COUNT - 1)
     whole = joined(header(parcel.record), parcel.lines)
     for cut in (len(whole) - 1, len(whole) - 300, 3000):
@@ -176,6 +178,7 @@ def test_a_head_that_was_not_signed_is_a_forgery(parcel: Parcel) -> None:
 
 def test_a_subtree_in_the_wrong_place_is_named(parcel: Parcel) -> None:
     """What is left out stands for complete subtrees, where they can begin, with hashes of 32 bytes."""
+
     def subtree(position: int, height: int, hash_: bytes, before: bytes) -> bytes:
         link = offline.next_link(before, hash_).hex()
         return f"s {position} {height} {link} ".encode() + base64.b64encode(hash_)

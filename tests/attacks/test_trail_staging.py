@@ -100,7 +100,7 @@ def test_the_last_rows_are_missed_with_the_next_of_their_stream(trail: TrailWorl
 @pytest.mark.parametrize(
     "change",
     [
-        "body = replace(body, '\"actor\":\"17\"', '\"actor\":\"18\"')",
+        'body = replace(body, \'"actor":"17"\', \'"actor":"18"\')',
         "mac = :x",
         "number = number + 10",
         "stream = 'ffffffffffffffffffffffffffffffff'",

@@ -16,9 +16,11 @@ from amanah.audit.outside_folder import FolderOutside
 from amanah.audit.recover import accept, look
 from amanah.audit.recovery import Lost, Recovery, read, stored
 from amanah.audit.report import Gap
+from amanah.audit.sequencer import Sequencer
 from amanah.audit.snapshot import snapshot
+from amanah.audit.staging import stage
 from amanah.errors import CheckpointsAway, NotRolledBack, TrailDamaged, TrailRolledBack
-from tests.trail_world import TrailWorld
+from tests.trail_world import TrailWorld, an_entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +90,20 @@ def test_after_a_recovery_the_trail_goes_on_and_tells_the_gap(trail: TrailWorld)
     with trail.trail.connect() as connection:
         assert [one for _, one in stored(connection, trail.signer.verifier)] == [made]
     trail.record()  # a new process takes over as if nothing had been
+    assert trail.verify().whole
+
+
+def test_a_process_that_was_running_goes_on_by_itself(trail: TrailWorld) -> None:
+    """It holds the lease and has refused before; nobody has to start it anew."""
+    running = Sequencer(trail.core, trail.trail, trail.signer, outside=trail.outside)
+    with trail.core.begin() as connection:
+        stage(connection, [an_entry()])
+    with pytest.raises(TrailRolledBack):
+        running.run_once()
+    recover(trail)
+    assert running.run_once() == 1
+    running.publish()
+    running.close()
     assert trail.verify().whole
 
 
