@@ -281,7 +281,7 @@ def measure(engine: Engine, filled: Filled, repeat: int) -> None:
         print(f"| {name} | {found:.0f} | {median:.1f} | {p95:.1f} | {deep_median:.1f} | {deep_p95:.1f} |", flush=True)
 
 
-def others(engine: Engine, filled: Filled, repeat: int) -> None:
+def others(engine: Engine, repeat: int) -> None:
     """Print how long facets and reports take."""
     month = {"since": START + 100 * DAY_US, "until": START + 130 * DAY_US}
     day = {"since": START + 200 * DAY_US, "until": START + 201 * DAY_US}
@@ -363,7 +363,7 @@ def main() -> None:
             filled = fill(engine, given.entries)
             print(f"\n{kind}, {given.entries:,} entries\n")
             measure(engine, filled, given.repeat)
-            others(engine, filled, max(given.repeat // 4, 2))
+            others(engine, max(given.repeat // 4, 2))
             sizes(engine, given.entries)
             engine.dispose()
 
