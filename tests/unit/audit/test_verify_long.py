@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from amanah.audit import months, verified, verify
 from amanah.audit.append import append
 from amanah.audit.entries import now_us
