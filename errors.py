@@ -1049,7 +1049,13 @@ class TrailDamaged(AmanahError):
     why = "{detail}"
 
 
-class NothingSigned(AmanahError):
+class TrailWorkStopped(AmanahError):
+    """An export, an offline verification or a recovery of the trail cannot be done so; nothing was changed."""
+
+    code = "trail-work-stopped"
+
+
+class NothingSigned(TrailWorkStopped):
     """An export of a trail leads to a signed checkpoint, and there is none yet."""
 
     code = "nothing-signed"
@@ -1058,7 +1064,7 @@ class NothingSigned(AmanahError):
     remedy = N_("One is signed at most ten seconds after an entry, by the wrapped application or any command.")
 
 
-class BundleUnusable(AmanahError):
+class BundleUnusable(TrailWorkStopped):
     """A bundle cannot be verified: another key, another tenant, no bundle, cut off, of a newer format."""
 
     code = "bundle-unusable"
@@ -1066,7 +1072,7 @@ class BundleUnusable(AmanahError):
     why = "{detail}"
 
 
-class VerificationStateUnusable(AmanahError):
+class VerificationStateUnusable(TrailWorkStopped):
     """The file from which a verification was to go on is not to be trusted, or of something else."""
 
     code = "verification-state-unusable"
@@ -1075,7 +1081,7 @@ class VerificationStateUnusable(AmanahError):
     remedy = N_("Name another file, or remove this one: then everything is verified from the first entry on.")
 
 
-class NotRolledBack(AmanahError):
+class NotRolledBack(TrailWorkStopped):
     """A recovery was asked for, and the database did not go back, or more is wrong than that."""
 
     code = "not-rolled-back"

@@ -72,7 +72,7 @@ def verify(
     with snapshot(trail_engine) as connection:
         claims = collect(connection, verifier, outside, after=after, until=newest)
         problem, beat = (None, None) if tenant is not None else _heartbeat(connection, verifier, outside)
-        tenants = [tenant] if tenant is not None else _tenants(connection, claims)
+        tenants = [tenant] if tenant is not None else sorted({*before, *_tenants(connection, claims)})
         sizes = {one: _size(connection, one) for one in tenants}
         # What was verified before and was lost since, as a recovery says, is nothing to go on from.
         lost = {one for one, gaps in claims.gaps.items() if any(_undone(gap, before, one, after) for gap in gaps)}
@@ -168,11 +168,11 @@ def _heartbeat(
     return None, newest
 
 
-def _tenants(connection: Connection, claims: Claims) -> list[str]:
+def _tenants(connection: Connection, claims: Claims) -> set[str]:
     """Every tenant of whom there is any trace."""
     known = {*claims.outside, *claims.findings} - {"*"}
     known.update(connection.scalars(union(*(select(table.c.tenant_id) for table in (entry, head, signed_head)))))
-    return sorted(known)
+    return known
 
 
 def _pending(connection: Connection, table: Table, tenant: str | None) -> int:

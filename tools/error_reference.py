@@ -22,6 +22,7 @@ from amanah.errors import (
     StatementRefused,
     StepNotDue,
     TrailDamaged,
+    TrailWorkStopped,
     Unavailable,
 )
 
@@ -66,6 +67,7 @@ _SECTIONS: tuple[tuple[type[AmanahError], str, str], ...] = (
     ),
     (SealError, "Sealed values", "A value in the database does not open. It is never handed out as it is."),
     (TrailDamaged, "The trail", "What verification, and whoever reads the log, raises."),
+    (TrailWorkStopped, "Exports and recovery of the trail", "What stops `amanah audit`'s other commands."),
     (
         MigrationStopped,
         "Migrations",
