@@ -88,7 +88,8 @@ def measure(url: str, entries: int, folder: Path, name: str) -> None:
         if not report.whole:
             raise SystemExit(str(report.findings))
         print(
-            f"  verify, {processes} processes: {entries / seconds:,.0f} entries/s (own CPU {used:.1f} of {seconds:.1f} s)"
+            f"  verify, {processes} processes: {entries / seconds:,.0f} entries/s"
+            f" (own CPU {used:.1f} of {seconds:.1f} s)"
         )
     with snapshot(engine) as connection:
         begun = time.perf_counter()
@@ -103,7 +104,8 @@ def measure(url: str, entries: int, folder: Path, name: str) -> None:
         begun = time.perf_counter()
         write_bundle(connection, signer.verifier, TENANT, file)
         print(
-            f"  bundle written: {entries / (time.perf_counter() - begun):,.0f} entries/s, {file.tell() / entries:.0f} B each"
+            f"  bundle written: {entries / (time.perf_counter() - begun):,.0f} entries/s,"
+            f" {file.tell() / entries:.0f} B each"
         )
     file.seek(0)
     begun = time.perf_counter()
