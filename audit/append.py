@@ -90,7 +90,7 @@ class Head:
     def first(cls, connection: Connection, tenant: str, month: int) -> Head:
         """The head of a tenant that has no entries, stored now.
 
-        Two that do so at once want the same number, or the same tenant: one of them fails.
+        On SQLite, where numbers count, one writes at a time. Where they do not, two tenants may get the same one.
         """
         number = (connection.scalar(select(func.max(head.c.number))) or 0) + 1
         empty = cls(number, Frontier.empty(), FIRST_CHAIN, month)

@@ -132,7 +132,7 @@ head = Table(
     "amanah_head",
     trail,
     Column("tenant_id", TENANT_ID, primary_key=True),
-    Column("number", Integer, nullable=False, unique=True, comment="of the tenant within this trail"),
+    Column("number", Integer, nullable=False, comment="of the tenant within this trail, for amanah_term"),
     Column("size", BigInteger, nullable=False),
     Column("root", HASH, nullable=False),
     Column("frontier", LargeBinary, nullable=False, comment="roots of the complete subtrees, the largest first"),

@@ -130,7 +130,7 @@ def upgrade() -> None:
     op.create_table(
         "amanah_head",
         sa.Column("tenant_id", sa.String(length=64), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False, comment="of the tenant within this trail"),
+        sa.Column("number", sa.Integer(), nullable=False, comment="of the tenant within this trail, for amanah_term"),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("root", sa.LargeBinary(length=32), nullable=False),
         sa.Column(
@@ -144,7 +144,6 @@ def upgrade() -> None:
         ),
         sa.Column("month", sa.Integer(), nullable=False, comment="of the last entry"),
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_amanah_head")),
-        sa.UniqueConstraint("number", name=op.f("uq_amanah_head_number")),
         comment="How far each tenant's tree has grown.",
     )
     op.execute(
@@ -264,7 +263,6 @@ def downgrade() -> None:
     op.create_index("ix_amanah_entry_event_id", "amanah_entry", ["event_id"], unique=False)
     op.create_index("uq_amanah_entry_event", "amanah_entry", ["tenant_id", "event_id", "leaf_hash"], unique=True)
     with op.batch_alter_table("amanah_head") as batch:
-        batch.drop_constraint(op.f("uq_amanah_head_number"), type_="unique")
         batch.drop_column("number")
         batch.drop_column("month")
     op.drop_table("amanah_signed_head")

@@ -10,6 +10,7 @@ from alembic import op
 
 from amanah.audit.packing import unpack
 from amanah.audit.tally import tallied
+from amanah.audit.terms import facts
 
 revision = "trail_0003"
 down_revision = "trail_0002"
@@ -34,7 +35,8 @@ def upgrade() -> None:
             .order_by(entry.c.position)
             .limit(PAGE)
         ).all():
-            tallied(connection, tenant, ((row.position, row.at, json.loads(unpack(bytes(row.body)))) for row in page))
+            bodies = ((row.position, row.at, json.loads(unpack(bytes(row.body)))) for row in page)
+            tallied(connection, tenant, ((position, at, set(facts(values))) for position, at, values in bodies))
             after = page[-1].position
 
 
