@@ -26,7 +26,6 @@ EVERYWHERE = {
     "amanah_parked": "a queue, emptied by event id; stays on the coordinator",
     "amanah_stream": "one row a writer of the whole installation",
     "amanah_checkpoint": "signed over all tenants' heads at once",
-    "amanah_recovery": "signed beside a checkpoint, for the tenants that it names",
     "amanah_term": "SQLite only: the index of the log's terms",
     "amanah_recovery": "signed statements about several tenants at once",
     "amanah_counter": "SQLite only: numbers of keys",
