@@ -130,7 +130,9 @@ class _Writer:
         while self.tree.size < end:
             first = self.tree.size
             query = select(entry.c.position, entry.c.leaf_hash, entry.c.body).where(
-                entry.c.tenant_id == self._tenant, entry.c.position >= first, entry.c.position < end
+                entry.c.tenant_id == self._tenant,
+                entry.c.position >= first,
+                entry.c.position < min(end, first + _PAGE),
             )
             page = self._connection.execute(query.order_by(entry.c.position).limit(_PAGE)).all()
             if not page:

@@ -163,5 +163,6 @@ def terms_hidden(connection: Connection, tenant: str) -> Finding | None:
 
 def _terms(connection: Connection, tenant: str) -> Iterator[tuple[int, list[int]]]:
     query = select(entry.c.position, entry.c.terms).where(entry.c.tenant_id == tenant).order_by(entry.c.position)
-    found = connection.execution_options(yield_per=_PAGE).execute(query)
+    # Not Connection.execution_options(): that would change the connection itself.
+    found = connection.execute(query, execution_options={"yield_per": _PAGE})
     yield from ((row.position, row.terms) for row in found)

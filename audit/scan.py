@@ -105,7 +105,9 @@ def _scan(tenant: str, start: int) -> Page:
 def _page(connection: Connection, tenant: str, start: int) -> Page:
     postgresql = connection.dialect.name == "postgresql"
     query = select(*_COLUMNS, *(_AS_TEXT if postgresql else _AS_BYTES))
-    query = query.where(entry.c.tenant_id == tenant, entry.c.position >= start)
+    # Bounded on both sides: with a limit only, a planner without statistics sorts all that is behind, page after page.
+    behind = start + PAGE
+    query = query.where(entry.c.tenant_id == tenant, entry.c.position >= start, entry.c.position < behind)
     rows = connection.execute(query.order_by(entry.c.position).limit(PAGE)).all()
     spelled = _as_text if postgresql else _as_bytes
     leaves, links, told = [], [], 0
@@ -117,7 +119,14 @@ def _page(connection: Connection, tenant: str, start: int) -> Page:
         leaves.append(row[2])
         links.append(row[3])
         told += suspicion
+    if not wrong and len(rows) < PAGE and _is_behind(connection, tenant, behind):
+        wrong = "position"
     return Page(start, tuple(leaves), tuple(links), wrong, told)
+
+
+def _is_behind(connection: Connection, tenant: str, position: int) -> bool:
+    query = select(entry.c.position).where(entry.c.tenant_id == tenant, entry.c.position >= position)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 _COLUMNS: Final = (entry.c.position, entry.c.at, entry.c.leaf_hash, entry.c.link, entry.c.body)

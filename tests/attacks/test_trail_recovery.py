@@ -138,3 +138,10 @@ def test_a_bundle_of_before_the_recovery_does_not_borrow_it(trail: TrailWorld) -
     bundle = json.dumps(header).encode() + b"\n" + rest
     with pytest.raises((offline.Wrong, offline.Unusable)):
         offline.verify(io.BytesIO(bundle), str(trail.signer.verifier))
+
+
+def test_a_database_of_before_the_recovery_is_not_excused_by_it(trail: TrailWorld) -> None:
+    """The recovery stands outside, beside a checkpoint that the database does not know: it went back again."""
+    recover(trail)
+    trail.restore()
+    assert ("klinik-a", "rolled back") in kinds(trail)

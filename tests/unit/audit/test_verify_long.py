@@ -109,3 +109,11 @@ def test_a_later_claim_about_what_was_verified_is_compared(trail: TrailWorld) ->
     trail.sql("DELETE FROM amanah_subtree")
     (finding,) = trail.verify(processes=1, resume=reached).findings
     assert (finding.kind, finding.last) == ("rolled back", 2499)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_whole_page_that_is_gone_is_no_end(trail: TrailWorld, processes: int) -> None:
+    """Deleted, and not truncated: there are entries behind it."""
+    trail.sql("DELETE FROM amanah_entry WHERE position >= 2000 AND position < 4000")
+    (finding,) = trail.verify(processes=processes).findings
+    assert (finding.kind, finding.position) == ("deleted", 2000)
