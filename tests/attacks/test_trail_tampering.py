@@ -365,6 +365,44 @@ def test_a_database_that_went_back_is_named_and_not_appended_to(trail: Trail) ->
     assert trail.finding().kind == "rolled back"
 
 
+def go_back(trail: Trail, more: int) -> None:
+    """Publish ``more`` entries, then restore the database as it was before."""
+    tables = ["amanah_entry", "amanah_head", "amanah_checkpoint", "amanah_signed_head", "amanah_heartbeat"]
+    tables += [*TERMS[trail.trail.dialect.name], "amanah_tally", "amanah_subtree"]
+    for table in tables:
+        trail.attack(f"CREATE TABLE old_{table} AS SELECT * FROM {table}")
+    trail.record(more)
+    for table in tables:
+        trail.attack(f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM old_{table}")
+
+
+def test_a_database_that_went_back_is_not_excused_by_what_it_grew_to_since(trail: Trail) -> None:
+    """More entries than were published, but other ones, placed where the folder was not asked: refused all the same."""
+    go_back(trail, 7)
+    with trail.core.begin() as connection:
+        stage(connection, [an_entry() for _ in range(12)])
+    blind = Sequencer(trail.core, trail.trail, trail.signer)
+    blind._next_beat = float("inf")  # it places and does not sign
+    assert blind.run_once() == 12
+    blind.close()
+    with pytest.raises(TrailRolledBack):
+        trail.record(1)
+    assert trail.finding().kind == "rolled back"
+
+
+def test_a_database_that_went_back_and_signed_anew_is_not_appended_to(trail: Trail) -> None:
+    """Under a number that the folder knows with other words: nothing is signed on top of it."""
+    go_back(trail, 7)
+    with trail.core.begin() as connection:
+        stage(connection, [an_entry() for _ in range(12)])
+    blind = Sequencer(trail.core, trail.trail, trail.signer)
+    blind.run_once()
+    blind.close()
+    with pytest.raises(TrailDamaged, match="another one outside"):
+        trail.record(1)
+    assert any(one.kind == "rolled back" for one in trail.verify().findings)
+
+
 def test_other_tenants_go_on_when_one_trail_went_back(trail: Trail) -> None:
     """One tenant's trail is left alone; the others' entries still get their places."""
     trail.attack(f"DELETE FROM amanah_entry {WHERE} >= 15")

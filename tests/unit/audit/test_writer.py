@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import queue
 import signal
@@ -19,7 +20,14 @@ from amanah.audit.entries import Entry, decode, new_event_id, now_us
 from amanah.audit.models import queued
 from amanah.audit.writer import TrailWriter
 from amanah.database import own_engine, trail, trail_url
-from amanah.errors import ConfigurationError, DatabaseNotMigrated, InvalidInput, TrailFull, TrailUnavailable
+from amanah.errors import (
+    AmanahError,
+    ConfigurationError,
+    DatabaseNotMigrated,
+    InvalidInput,
+    TrailFull,
+    TrailUnavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -332,3 +340,39 @@ def test_a_killed_process_loses_nothing_that_it_acknowledged(engine: Engine) -> 
     with engine.connect() as connection:
         # at most the sixteen in flight were durable without having been acknowledged
         assert connection.scalar(select(func.count()).select_from(queued)) <= len(acknowledged) + 16
+
+
+@pytest.mark.parametrize("way", ["thread", "loop"])
+def test_after_a_write_of_which_nobody_knows_a_new_stream_begins(engine: Engine, way: str) -> None:
+    """The numbers of a batch that failed may be used or not: none is used again, and none seems to be missing."""
+    writer = TrailWriter(engine, KEY)
+
+    async def on_loop(entries: list[Entry]) -> None:
+        for one in entries:
+            with contextlib.suppress(AmanahError):
+                await writer.arecord(one)
+            swap()
+
+    tables = iter((("amanah_queued", "amanah_gone"), ("amanah_gone", "amanah_queued"), None))
+
+    def swap() -> None:
+        names = next(tables)
+        if names is not None:
+            with engine.begin() as connection:
+                connection.execute(text(f"ALTER TABLE {names[0]} RENAME TO {names[1]}"))
+
+    entries = [an_entry() for _ in range(3)]
+    if way == "loop":
+        asyncio.run(on_loop(entries))
+    else:
+        for one in entries:
+            with contextlib.suppress(AmanahError):
+                writer.record(one)
+            swap()
+    writer.close()
+    with engine.connect() as connection:
+        rows = {row.event_id: row for row in connection.execute(select(queued))}
+    assert set(rows) == {entries[0].id, entries[2].id}
+    first, last = rows[entries[0].id], rows[entries[2].id]
+    assert first.stream != last.stream
+    assert (first.number, last.number) == (1, 1)
